@@ -1,0 +1,42 @@
+# `make help` lists the targets. Everything installs into .venv from requirements.lock, hashes checked.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PROVIDER ?= s3
+
+.PHONY: help install demo test lint bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.lock requirements-installer.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11, or call make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(STAMP) ## make .venv with the locked dependencies
+
+demo: $(STAMP) ## the whole job on this machine, no account
+	@$(BIN)/python -m sandbox demo --provider $(PROVIDER)
+
+lint: $(STAMP) ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## lint, types and all tests
+	$(BIN)/python -m pytest -n 2
+
+bench: $(STAMP) ## print the figures that the README quotes
+	@$(BIN)/python -m sandbox.bench
+
+lock: $(STAMP) ## renew requirements.lock from requirements.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements.in --output-file requirements.lock
+
+clean: ## remove .venv and the sandbox's folder
+	rm -rf $(VENV) .sandbox

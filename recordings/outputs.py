@@ -1,0 +1,148 @@
+"""The stack outputs: the one typed contract between the deployment and everything that runs after it.
+
+Owns parsing and validating what `pulumi stack output --json --show-secrets` prints. Does not run that command
+(`recordings.cli.frame` does) and does not declare outputs (`components` does): this module imports no pulumi, so that
+a back end can install it alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from recordings.errors import ConfigurationError
+
+
+class StorageProvider(StrEnum):
+    """Where the bucket lies: Amazon S3 or Google Cloud Storage."""
+
+    S3 = "s3"
+    GCS = "gcs"
+
+
+class WriterAccess(StrEnum):
+    """What the writer may do under the prefix; see `recordings.policies`."""
+
+    FULL = "full"
+    READ_WRITE = "read-write"
+    UPLOAD_ONLY = "upload-only"
+
+
+class KeyStatus(StrEnum):
+    """State of a key slot."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+
+class KeySlot(_Model):
+    """One issued key: `id` (not a secret), `secret`, `status`."""
+
+    id: str = Field(min_length=1)
+    secret: SecretStr
+    status: KeyStatus
+
+
+class StackOutputs(_Model):
+    """The outputs of one deployed stack, named in Python's way; `from_mapping` takes the camelCase names of the stack.
+
+    `path_prefix` has no leading slash and ends in `/`, or is empty. `endpoint_url` is None on AWS and Google.
+    """
+
+    storage_provider: StorageProvider
+    bucket_name: str = Field(min_length=3)
+    region: str = Field(min_length=1)
+    path_prefix: str
+    writer_access_key_id: str = Field(min_length=1)
+    writer_secret_access_key: SecretStr
+    reader_access_key_id: str = Field(min_length=1)
+    reader_secret_access_key: SecretStr
+    writer_keys: Mapping[str, KeySlot]
+    reader_keys: Mapping[str, KeySlot]
+    registered_key: str
+    writer_access: WriterAccess
+    environment: str
+    template_ids: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ("*",)
+    writer_principal: str = ""
+    reader_principal: str = ""
+    endpoint_url: str | None = None
+    service_account_key: SecretStr | None = None
+    expected_account: str | None = None
+    expected_regions: tuple[str, ...] = ()
+    expected_customer: str | None = None
+    force_destroy: bool = False
+    protect: bool = False
+
+    @field_validator("path_prefix")
+    @classmethod
+    def _prefix_form(cls, value: str) -> str:
+        if value and (value.startswith("/") or not value.endswith("/") or ".." in value.split("/")):
+            raise ValueError("must be empty, or end in '/' with no leading '/' and no '..' segment")
+        return value
+
+    @model_validator(mode="after")
+    def _registered_slot_is_the_writer(self) -> Self:
+        slot = self.writer_keys.get(self.registered_key)
+        if self.writer_keys and (slot is None or slot.id != self.writer_access_key_id):
+            raise ValueError(
+                f"registeredKey {self.registered_key!r} is not the slot of writerAccessKeyId "
+                f"{self.writer_access_key_id!r}; slots: {sorted(self.writer_keys)}"
+            )
+        return self
+
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any]) -> Self:
+        """Validate the outputs of a stack.
+
+        Raises ConfigurationError that names every missing or wrong output at once, never a value.
+        """
+        try:
+            return cls.model_validate(dict(raw))
+        except ValidationError as error:
+            faults = "\n".join(f"  {_where(e['loc'])}: {e['msg']}" for e in error.errors(include_url=False))
+            raise ConfigurationError(
+                f"these stack outputs cannot be used:\n{faults}\n"
+                "Give what `pulumi stack output --json --show-secrets` prints for a stack of this project."
+            ) from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Parse and validate the JSON object that `pulumi stack output --json --show-secrets` prints.
+
+        Raises ConfigurationError; its message never quotes the text, which holds secrets.
+        """
+        try:
+            raw = json.loads(text)
+        except ValueError:
+            raise ConfigurationError("the stack outputs are not JSON") from None
+        if not isinstance(raw, dict):
+            raise ConfigurationError(f"the stack outputs are a JSON {type(raw).__name__}, not an object")
+        return cls.from_mapping(raw)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "outputs"

@@ -1,0 +1,1 @@
+"""The embedded engine: runs a Pulumi Python project against the sandbox alone."""

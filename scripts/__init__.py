@@ -1,0 +1,1 @@
+"""What CI and the Makefile run around pulumi; thin."""
