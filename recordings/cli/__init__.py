@@ -1,0 +1,22 @@
+"""The command `recordings`: parse, call the library, print, exit code. One thin module a subcommand."""
+
+from __future__ import annotations
+
+import typer
+
+from recordings.cli import register, sign, test_recording, unregister, verify
+
+app = typer.Typer(
+    name="recordings",
+    help="Own your 100ms recordings: register the bucket, prove it, record into it, sign downloads.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for module in (register, verify, test_recording, sign, unregister):
+    app.command(module.NAME)(module.command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
