@@ -1,0 +1,44 @@
+"""Stacks deployed in the sandbox, for functional tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recordings.outputs import StackOutputs
+from sandbox.servers import Sandbox
+from tests.functional.project import Project
+
+
+@pytest.fixture(scope="session")
+def project_at(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+    """A new project folder for each call; keyword arguments are its configuration."""
+
+    def make(stack: str = "dev", **config: Any) -> Project:
+        folder: Path = tmp_path_factory.mktemp("project")
+        state = folder / "state"
+        state.mkdir()
+        env = {**sandbox.env, "PULUMI_BACKEND_URL": state.as_uri()}
+        project = Project(folder=folder, env=env, stack=stack)
+        project.configure(**config)
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def deployed_project(project_at: Callable[..., Project]) -> Iterator[Project]:
+    """One S3 stack, deployed once a session with every default that dev has; tests leave it as they found it."""
+    project = project_at(bucketName="functional-recordings", forceDestroy=True)
+    project.up()
+    yield project
+    project.destroy()
+
+
+@pytest.fixture(scope="session")
+def deployed(deployed_project: Project) -> StackOutputs:
+    """The outputs of `deployed_project`."""
+    return StackOutputs.from_json(deployed_project.raw_outputs())
