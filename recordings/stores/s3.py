@@ -1,0 +1,350 @@
+"""Amazon S3 (and what speaks its API at another endpoint) as a `Store`.
+
+Owns boto3: how a client is made, which request each method is, how long one may take. Errors are mapped in
+`s3_errors`, URLs are signed in `recordings.signing`. The CRT transfer client is never used: it ignores `endpoint_url`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, NoCredentialsError
+from pydantic import SecretStr
+
+from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreUnreachableError
+from recordings.outputs import StackOutputs
+from recordings.signing import Presigner, content_disposition
+from recordings.stores.base import AccessKey, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
+from recordings.stores.s3_errors import code_of, mapped, translate, translate_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+ATTEMPTS: Final = 10
+CONNECT_SECONDS: Final = 10
+READ_SECONDS: Final = 60
+"""Ten attempts with the standard mode's waits (at most 20 s each) end within 15 minutes even if each times out."""
+
+BATCH: Final = 1000
+
+
+def open_store(outputs: StackOutputs, identity: Identity | AccessKey) -> S3Store:
+    """The stack's bucket as `identity`: see `recordings.stores.open_store`."""
+    if isinstance(identity, AccessKey):
+        return S3Store(outputs, "key " + identity.id, identity)
+    match identity:
+        case Identity.OPERATOR:
+            return S3Store(outputs, "operator", None)
+        case Identity.WRITER:
+            key = AccessKey(outputs.writer_access_key_id, outputs.writer_secret_access_key)
+        case Identity.READER:
+            key = AccessKey(outputs.reader_access_key_id, outputs.reader_secret_access_key)
+    return S3Store(outputs, identity.value, key)
+
+
+class S3Store:
+    """One S3 bucket as one identity; see `Store` for what each method promises."""
+
+    scheme = "s3"
+    refuses_plain_http = True
+
+    def __init__(self, outputs: StackOutputs, who: str, key: AccessKey | None) -> None:
+        self.bucket = outputs.bucket_name
+        self._region = outputs.region
+        self._endpoint_url = outputs.endpoint_url
+        self._who = who
+        self._key = key
+
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        if_match: str | None = None,
+        if_none_match: bool = False,
+    ) -> ObjectInfo:
+        """PutObject."""
+        conditions: dict[str, Any] = {}
+        if if_match is not None:
+            conditions["IfMatch"] = f'"{if_match}"'
+        if if_none_match:
+            conditions["IfNoneMatch"] = "*"
+        with mapped(self._what("PutObject", key)):
+            answer = self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **conditions
+            )
+        return ObjectInfo(
+            key, len(body), _bare(answer["ETag"]), content_type=content_type, version_id=answer.get("VersionId")
+        )
+
+    def read(self, key: str, *, first: int | None = None, last: int | None = None) -> tuple[bytes, ObjectInfo]:
+        """GetObject; a body that breaks off is asked for again."""
+        what = self._what("GetObject", key)
+        for attempt in range(1, ATTEMPTS + 1):
+            with mapped(what):
+                answer = self._get(key, first, last)
+            try:
+                with mapped(what):
+                    return answer["Body"].read(), _info(key, answer)
+            except StoreUnreachableError:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(min(0.1 * 2**attempt, 20))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def head(self, key: str) -> ObjectInfo:
+        """HeadObject.
+
+        A refused HEAD has no body, so the reason is asked for with a GET of one byte. A missing object is denied,
+        not missing, to a key whose ListBucket is bound to a prefix, so a listing tells the two apart.
+        """
+        what = self._what("HeadObject", key)
+        with mapped(what):
+            try:
+                return _info(key, self._client.head_object(Bucket=self.bucket, Key=key))
+            except ClientError as error:
+                if not code_of(error).isdigit():
+                    raise
+        try:
+            with mapped(what):
+                answer = self._get(key, 0, 0)
+                answer["Body"].close()
+                return _info(key, answer)
+        except AccessDeniedError:
+            if self._is_surely_missing(key):
+                with mapped(what):
+                    raise ClientError({"Error": {"Code": "NoSuchKey"}}, "HeadObject") from None
+            raise
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """ListObjectsV2, page by page."""
+        with mapped(self._what("ListObjectsV2", prefix + "*")):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for found in page.get("Contents", ()):
+                    yield ObjectInfo(
+                        found["Key"],
+                        found["Size"],
+                        _bare(found["ETag"]),
+                        last_modified=found["LastModified"].astimezone(UTC),
+                        storage_class=found.get("StorageClass"),
+                    )
+
+    def list_versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
+        """ListObjectVersions, page by page."""
+        with mapped(self._what("ListObjectVersions", prefix + "*")):
+            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+                for found in page.get("Versions", ()):
+                    yield _version(found, is_marker=False)
+                for marker in page.get("DeleteMarkers", ()):
+                    yield _version(marker, is_marker=True)
+
+    def delete(self, key: str) -> None:
+        """DeleteObject."""
+        with mapped(self._what("DeleteObject", key)):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def delete_versions(self, versions: Iterable[ObjectVersion]) -> int:
+        """DeleteObjects, a thousand at a time."""
+        done, queue = 0, iter(versions)
+        while batch := list(islice(queue, BATCH)):
+            named: list[ObjectIdentifierTypeDef] = [{"Key": v.key, "VersionId": v.version_id} for v in batch]
+            with mapped(self._what("DeleteObjects", batch[0].key)):
+                answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": named, "Quiet": True})
+            for failure in answer.get("Errors", ()):
+                what = self._what("DeleteObjects", failure.get("Key", ""))
+                raise translate_code(failure.get("Code", ""), failure.get("Message", ""), what)
+            done += len(batch)
+        return done
+
+    def create_upload(self, key: str, *, content_type: str = "application/octet-stream") -> str:
+        """CreateMultipartUpload."""
+        with mapped(self._what("CreateMultipartUpload", key)):
+            answer = self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
+        return answer["UploadId"]
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
+        """UploadPart."""
+        with mapped(self._what("UploadPart", key)):
+            answer = self._client.upload_part(
+                Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=body
+            )
+        return Part(number, _bare(answer["ETag"]))
+
+    def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+        """CompleteMultipartUpload."""
+        with mapped(self._what("CompleteMultipartUpload", key)):
+            self._client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": [{"PartNumber": p.number, "ETag": f'"{p.etag}"'} for p in parts]},
+            )
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """AbortMultipartUpload."""
+        try:
+            with mapped(self._what("AbortMultipartUpload", key)):
+                self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        except ObjectNotFoundError:
+            return
+
+    def list_uploads(self, prefix: str = "") -> Iterator[Upload]:
+        """ListMultipartUploads, page by page."""
+        with mapped(self._what("ListMultipartUploads", prefix + "*")):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+            for page in pages:
+                for found in page.get("Uploads", ()):
+                    yield Upload(found["Key"], found["UploadId"], found["Initiated"].astimezone(UTC))
+
+    def sign(
+        self,
+        key: str,
+        expires: timedelta,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        method: str = "GET",
+        at: datetime | None = None,
+    ) -> SignedUrl:
+        """Presign with Signature Version 4; asks nothing of S3."""
+        start = at or datetime.now(UTC)
+        query = []
+        if filename is not None:
+            query.append(("response-content-disposition", content_disposition(filename)))
+        if content_type is not None:
+            query.append(("response-content-type", content_type))
+        seconds = int(expires.total_seconds())
+        url = self._presigner.url(key, seconds=seconds, at=start, method=method, query=query)
+        return SignedUrl(url, start + timedelta(seconds=seconds))
+
+    def url(self, key: str) -> str:
+        """The plain URL, in the addressing style in which it would be signed."""
+        return self._presigner.plain_url(key)
+
+    def account(self) -> str:
+        """GetCallerIdentity."""
+        with mapped(f"GetCallerIdentity as {self._who}"):
+            sts = self._session.client("sts", config=self._config(), endpoint_url=self._endpoint_url)
+            return sts.get_caller_identity()["Account"]
+
+    def bucket_region(self) -> str:
+        """HeadBucket, which names the region even where it refuses."""
+        with mapped(self._what("HeadBucket", "")):
+            try:
+                answer = self._client.head_bucket(Bucket=self.bucket)
+                return answer.get("BucketRegion") or self._located()
+            except ClientError as error:
+                headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+                if region := headers.get("x-amz-bucket-region"):
+                    return str(region)
+                if code_of(error) == "404":
+                    raise ClientError({"Error": {"Code": "NoSuchBucket"}}, "HeadBucket") from None
+                raise
+
+    def _located(self) -> str:
+        """GetBucketLocation, whose empty answer means us-east-1 and whose `EU` eu-west-1."""
+        named = str(self._client.get_bucket_location(Bucket=self.bucket).get("LocationConstraint") or "us-east-1")
+        return "eu-west-1" if named == "EU" else named
+
+    def _get(self, key: str, first: int | None, last: int | None) -> Any:
+        if first is None and last is None:
+            return self._client.get_object(Bucket=self.bucket, Key=key)
+        wanted = f"bytes={first or 0}-{'' if last is None else last}"
+        return self._client.get_object(Bucket=self.bucket, Key=key, Range=wanted)
+
+    def _is_surely_missing(self, key: str) -> bool:
+        """Whether this identity may list the key's own name, and nothing is there."""
+        try:
+            answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
+        except ClientError:
+            return False
+        return all(found["Key"] != key for found in answer.get("Contents", ()))
+
+    def _what(self, operation: str, key: str) -> str:
+        return f"{operation} on s3://{self.bucket}/{key} as {self._who}"
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        if self._key is None:
+            return boto3.Session(region_name=self._region)
+        return boto3.Session(
+            aws_access_key_id=self._key.id,
+            aws_secret_access_key=self._key.secret.get_secret_value(),
+            region_name=self._region,
+        )
+
+    @cached_property
+    def _client(self) -> S3Client:
+        return self._session.client("s3", config=self._config(), endpoint_url=self._endpoint_url)
+
+    def _config(self) -> Config:
+        by_path = self._endpoint_url is not None or "." in self.bucket
+        options: dict[str, Any] = {
+            "signature_version": "s3v4",
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
+            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+            "ignore_configured_endpoint_urls": self._key is not None,
+            "s3": {
+                "addressing_style": "path" if by_path else "virtual",
+                "us_east_1_regional_endpoint": "regional",
+            },
+        }
+        return Config(**options)
+
+    @cached_property
+    def _presigner(self) -> Presigner:
+        what = f"signing as {self._who}"
+        with mapped(what):
+            found = self._session.get_credentials()
+            key = found.get_frozen_credentials() if found else None
+            if key is None or key.access_key is None or key.secret_key is None:
+                raise translate(NoCredentialsError(), what)
+            scheme, _, host = self._client.meta.endpoint_url.partition("://")
+        by_path = self._endpoint_url is not None or "." in self.bucket
+        return Presigner(
+            key_id=key.access_key,
+            secret=SecretStr(key.secret_key),
+            session_token=SecretStr(key.token) if key.token else None,
+            region=self._region,
+            base_url=f"{scheme}://{host}/{self.bucket}" if by_path else f"{scheme}://{self.bucket}.{host}",
+        )
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')
+
+
+def _info(key: str, answer: Any) -> ObjectInfo:
+    """From the answer to GetObject or HeadObject; a partial one names the whole size in Content-Range."""
+    total = str(answer.get("ContentRange", "")).rpartition("/")[2]
+    modified: datetime | None = answer.get("LastModified")
+    return ObjectInfo(
+        key=key,
+        size=int(total) if total.isdigit() else int(answer["ContentLength"]),
+        etag=_bare(answer["ETag"]),
+        content_type=answer.get("ContentType"),
+        last_modified=modified.astimezone(UTC) if modified else None,
+        storage_class=answer.get("StorageClass"),
+        version_id=answer.get("VersionId"),
+    )
+
+
+def _version(found: Any, *, is_marker: bool) -> ObjectVersion:
+    return ObjectVersion(
+        key=found["Key"],
+        version_id=found["VersionId"],
+        is_latest=found["IsLatest"],
+        is_marker=is_marker,
+        size=0 if is_marker else found["Size"],
+        last_modified=found["LastModified"].astimezone(UTC),
+    )
