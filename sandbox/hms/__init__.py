@@ -1,0 +1,1 @@
+"""A fake 100ms API. See `sandbox.hms.app`."""
