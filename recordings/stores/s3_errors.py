@@ -7,7 +7,6 @@ secret, never the query of a URL.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -25,6 +24,7 @@ from recordings.errors import (
     StoreUnreachableError,
     WrongRegionError,
 )
+from recordings.redact import redact
 
 CODES: Final[Mapping[str, type[StoreError]]] = {
     **dict.fromkeys(
@@ -135,8 +135,6 @@ NEXT: Final[Mapping[type[StoreError], str]] = {
     StoreError: "see the code above in the S3 API Reference",
 }
 
-_QUERY = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']*")
-
 
 @contextmanager
 def mapped(what: str) -> Iterator[None]:
@@ -153,7 +151,7 @@ def translate(error: foreign.ClientError | foreign.BotoCoreError, what: str) -> 
         kind, said = _of_answer(error)
     else:
         kind, said = _of_exception(error), f"{type(error).__name__}: {error}"
-    return kind(f"{what}: {redacted(said)}; {NEXT[kind]}")
+    return kind(f"{what}: {redact(said)}; {NEXT[kind]}")
 
 
 def code_of(error: foreign.ClientError) -> str:
@@ -164,12 +162,7 @@ def code_of(error: foreign.ClientError) -> str:
 def translate_code(code: str, message: str, what: str) -> StoreError:
     """The StoreError for an error code inside a successful answer, such as one key of a batch deletion."""
     kind = CODES.get(code, StoreError)
-    return kind(f"{what}: {code}: {redacted(message)}; {NEXT[kind]}")
-
-
-def redacted(text: str) -> str:
-    """`text` with the query of every URL in it cut off."""
-    return _QUERY.sub(r"\1?…", text)
+    return kind(f"{what}: {code}: {redact(message)}; {NEXT[kind]}")
 
 
 def _of_answer(error: foreign.ClientError) -> tuple[type[StoreError], str]:
