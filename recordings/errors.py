@@ -11,6 +11,7 @@
     │   │   ├── HmsNotFoundError        3      404
     │   │   ├── HmsRefusedError         3      any other 4xx, with 100ms' own message
     │   │   └── HmsUnreachableError     3      retries used up
+    │   │       └── HmsUncertainError   3      a write got no usable answer: it may have taken effect
     │   ├── ConflictError               3      somebody else changed it in between; not overwritten
     │   └── StoreError                  3
     │       ├── AccessDeniedError       3      the key is valid and may not do this
@@ -83,6 +84,17 @@ class HmsRefusedError(HmsError):
 
 class HmsUnreachableError(HmsError):
     """100ms did not give a usable answer within the retry budget."""
+
+
+class HmsUncertainError(HmsUnreachableError):
+    """A write got no usable answer, so it may have taken effect: read before deciding.
+
+    `retry_after` (seconds) is how long 100ms asked to wait, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ConflictError(RemoteError):

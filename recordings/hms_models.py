@@ -1,0 +1,100 @@
+"""What 100ms answers, as far as we depend on it; fields that we do not use are ignored.
+
+Statuses and types stay strings: 100ms adds some without notice, and an unknown one is no fault of the answer.
+Sources: the pages "Template object", "Room object", "Recordings" and "Recording assets" of 100ms' server-side API.
+Settings documents are not here: they are kept raw, so that unknown fields survive (`recordings.upload_settings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+
+_CUSTOMER = AliasChoices("customer_id", "customerId", "customer")
+"""100ms spells it differently by page: `customer_id` on rooms, `customerId` on templates, `customer` on both."""
+
+ACTIVE = frozenset({"starting", "running"})
+"""Statuses of a recording that has not been told to stop."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True)
+
+
+class Template(_Model):
+    """A template: blueprint of rooms. `destinations` is raw; its `hlsDestinations` say how HLS is recorded."""
+
+    id: str = Field(min_length=1)
+    name: str = ""
+    customer_id: str | None = Field(default=None, validation_alias=_CUSTOMER)
+    destinations: Mapping[str, Any] | None = None
+
+
+class UploadInfo(_Model):
+    """Storage settings of a room's own: its bucket and prefix; 100ms answers without the credentials."""
+
+    type: str = ""
+    location: str = ""
+    prefix: str | None = None
+
+
+class RecordingInfo(_Model):
+    """`recording_info` of a room."""
+
+    enabled: bool | None = None
+    upload_info: UploadInfo | None = None
+
+
+class Room(_Model):
+    """A room. `recording_source_template` is true if it records as its template says, with no settings of its own."""
+
+    id: str = Field(min_length=1)
+    name: str = ""
+    enabled: bool = True
+    template_id: str | None = None
+    customer_id: str | None = Field(default=None, validation_alias=_CUSTOMER)
+    recording_source_template: bool | None = None
+    recording_info: RecordingInfo | None = None
+
+
+class RecordingAsset(_Model):
+    """A recording asset. `size` is in bytes, `duration` in seconds, `path` as 100ms reports it (`s3://bucket/…`)."""
+
+    id: str = Field(min_length=1)
+    type: str
+    status: str
+    path: str = ""
+    job_id: str | None = None
+    room_id: str | None = None
+    session_id: str | None = None
+    size: int | None = None
+    duration: float | None = None
+    created_at: AwareDatetime | None = None
+
+
+class Recording(_Model):
+    """A recording: `starting, running, stopping, post_processing, completed` or `failed`.
+
+    `recording_assets` are filled by `get_recording` alone, and only once it is completed.
+    """
+
+    id: str = Field(min_length=1)
+    room_id: str
+    status: str
+    session_id: str | None = None
+    created_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    stopped_at: AwareDatetime | None = None
+    meeting_url: str | None = None
+    recording_assets: tuple[RecordingAsset, ...] | None = None
+
+
+class PresignedUrl(_Model):
+    """A presigned URL that 100ms made; the URL is a secret. `expiry` is in seconds."""
+
+    id: str
+    url: SecretStr
+    path: str = ""
+    expiry: int | None = None
