@@ -7,7 +7,7 @@ invoke. Values are those of `sandbox.values`; property names are Pulumi's camelC
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -104,3 +104,10 @@ class Provider(Protocol):
 
     def secret_outputs(self, type_: str) -> Sequence[str]:
         """Names of outputs that the official provider marks secret."""
+
+    def find(self, type_: str, inputs: Properties, known_ids: Collection[str]) -> ResourceState | None:
+        """The resource that an interrupted create may have left, or None.
+
+        `known_ids` are the ids that any state knows. What is there and of no use (an access key, whose secret is given
+        once) is deleted, and None given: the create can be done again.
+        """

@@ -1,0 +1,174 @@
+"""The way to the sandbox's AWS: configuration, clients, and errors told in our words.
+
+Owns the guarantee that no request leaves this machine: endpoint and credentials are given explicitly and the endpoint
+must lie on the loopback interface, so that neither profile, metadata service nor proxy can lead elsewhere. botocore is
+imported at the first call, not before: a preview of a stack that calls nothing should not pay for it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from sandbox.providers.base import ProviderError
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
+
+_KNOWN_CONFIG = ("region",)
+_IGNORED_CONFIG = ("version", "pluginDownloadURL")
+
+_NEXT_ACT: Mapping[str, str] = {
+    "AccessDenied": "Run it as the operator: `sandbox env` prints the credentials.",
+    "InvalidClientTokenId": "Run it as the operator: `sandbox env` prints the credentials.",
+    "InvalidAccessKeyId": "Run it as the operator: `sandbox env` prints the credentials.",
+    "BucketAlreadyExists": "Choose another name, or import the bucket.",
+    "BucketAlreadyOwnedByYou": "Choose another name, or import the bucket.",
+    "BucketNotEmpty": "Empty the bucket, or set forceDestroy and deploy once before it is deleted.",
+    "EntityAlreadyExists": "Choose another name, or import the existing one.",
+    "DeleteConflict": "Remove its access keys and policies first.",
+    "LimitExceeded": "Delete one that is no longer used first.",
+    "NoSuchBucket": "Declare the bucket, or depend on it.",
+    "MalformedPolicy": "Correct the policy document.",
+    "MalformedPolicyDocument": "Correct the policy document.",
+}
+
+GONE = frozenset({"404", "NoSuchBucket", "NoSuchEntity", "NotFound"})
+"""Error codes that say that the thing itself is not there."""
+
+
+class CloudError(ProviderError):
+    """The cloud's refusal, with its error code."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Cloud:
+    """Clients of one endpoint; `configure` first. Clients are made once and shared between threads."""
+
+    def __init__(self) -> None:
+        self.region = ""
+        self._endpoint = ""
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        """Take the region; the endpoint and credentials come from the environment, as `sandbox env` prints them.
+
+        Raises ProviderError for an unknown key, no region, no credentials, or an endpoint off the loopback interface.
+        """
+        unknown = [key for key in config if key not in (*_KNOWN_CONFIG, *_IGNORED_CONFIG) and not key.startswith("__")]
+        if unknown:
+            raise ProviderError(
+                f"provider configuration aws:{unknown[0]} is not supported by the stand-in provider; "
+                f"legal: {', '.join(f'aws:{key}' for key in _KNOWN_CONFIG)}"
+            )
+        endpoint = loopback_endpoint(os.environ.get("AWS_ENDPOINT_URL", ""))
+        region = config.get("region") or os.environ.get("AWS_REGION", "")
+        if not region:
+            raise ProviderError("aws:region is not set: run `config set aws:region us-east-1`")
+        if not (os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY")):
+            raise ProviderError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: take them from `sandbox env`")
+        with self._lock:
+            self._clients.clear()
+            self._endpoint, self.region = endpoint, region
+
+    @property
+    def s3(self) -> S3Client:
+        """The S3 client."""
+        return cast("S3Client", self._client("s3"))
+
+    @property
+    def iam(self) -> IAMClient:
+        """The IAM client."""
+        return cast("IAMClient", self._client("iam"))
+
+    @property
+    def sts(self) -> STSClient:
+        """The STS client."""
+        return cast("STSClient", self._client("sts"))
+
+    def _client(self, service: str) -> Any:
+        if not self._endpoint:
+            raise ProviderError("the aws provider is not configured")
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._connect(service)
+            return self._clients[service]
+
+    def _connect(self, service: str) -> Any:
+        # botocore rather than boto3: the same client without boto3's resource layer, a third of a second sooner.
+        import botocore.config
+        import botocore.session
+
+        self._session = self._session or botocore.session.Session()
+        return self._session.create_client(
+            service,
+            region_name=self.region,
+            endpoint_url=self._endpoint,
+            aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=os.environ.get("AWS_SESSION_TOKEN"),
+            verify=os.environ.get("AWS_CA_BUNDLE") or None,
+            config=botocore.config.Config(
+                connect_timeout=10,
+                read_timeout=60,
+                retries={"mode": "standard", "total_max_attempts": 5},
+                proxies={},
+                s3={"addressing_style": "path"},
+                max_pool_connections=32,
+            ),
+        )
+
+    @contextmanager
+    def asking(self, doing: str) -> Iterator[None]:
+        """Tell whatever the cloud answers within as `doing: code: message`; raises CloudError, never with a URL."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "Unknown")
+            message = error.response.get("Error", {}).get("Message", "").rstrip(".")
+            act = _NEXT_ACT.get(code, "")
+            raise CloudError(f"{doing}: {code}: {message}. {act}".rstrip(), code) from None
+        except BotoCoreError as error:
+            raise CloudError(
+                f"{doing}: no usable answer from {self._endpoint} ({type(error).__name__}). "
+                "Is the sandbox running? Try `python -m sandbox status`.",
+                type(error).__name__,
+            ) from None
+
+
+def loopback_endpoint(url: str) -> str:
+    """The URL itself if its host is on the loopback interface. Raises ProviderError otherwise."""
+    host = urlsplit(url).hostname if url.startswith(("http://", "https://")) else None
+    if host is not None and (host == "localhost" or _is_loopback_address(host)):
+        return url
+    given = f"is {_shown(url)!r}" if url else "is not set"
+    raise ProviderError(
+        f"AWS_ENDPOINT_URL {given}; legal: a URL on the loopback interface, such as https://127.0.0.1:4566. "
+        "The stand-in provider never reaches a real cloud: start the sandbox and take its `sandbox env`."
+    )
+
+
+def _is_loopback_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(url: str) -> str:
+    """Without user information and query, which may be secret."""
+    return url.split("?")[0].rsplit("@")[-1]
