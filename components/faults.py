@@ -1,0 +1,77 @@
+"""Faults of a configuration in words: each names the key, the value unless it is secret, and what is legal.
+
+Owns the wording alone; the rules are in `components.settings` and `components.rules`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+_HOLDS_SECRETS: Final = ("writerExternal", "readerExternal")
+_SHOWN: Final = 120
+_OTHER_NAMES: Final = {"region": "aws:region", "stack": "the stack's name"}
+_MISSING: Final = {
+    "region": "is not configured: `pulumi config set aws:region us-east-1`, with the region of your bucket",
+    "bucketName": "is not configured: `pulumi config set recordings:bucketName NAME`, with a name that nobody else "
+    "in the world has, of 3 to 63 lower-case letters, digits and '-'",
+}
+
+
+def unknown_keys(raw: Iterable[str], known: Collection[str]) -> list[str]:
+    """Give a fault for each key that is none; the value of such a key is never shown, it may be a misplaced secret."""
+    faults = []
+    for key in sorted(set(raw) - set(known)):
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"legal keys: {', '.join(sorted(known))}"
+        faults.append(f"recordings:{key}: there is no such key; {hint}")
+    return faults
+
+
+def listed(faults: Iterable[str]) -> str:
+    """Put each fault on a line of its own."""
+    return "\n".join(f"  {fault}" for fault in faults)
+
+
+def explain(error: ValidationError, values: Mapping[str, Any], secret_keys: Collection[str] = ()) -> list[str]:
+    """Give a fault for each error that pydantic found in `values`."""
+    return [
+        _fault(tuple(entry["loc"]), entry["type"], entry["msg"], entry["input"], values, secret_keys)
+        for entry in error.errors(include_url=False, include_context=False)
+    ]
+
+
+def _fault(
+    location: tuple[int | str, ...],
+    kind: str,
+    message: str,
+    value: object,
+    values: Mapping[str, Any],
+    secret_keys: Collection[str],
+) -> str:
+    key = str(location[0])
+    path = ".".join(str(part) for part in location if part != "[key]")
+    name = _OTHER_NAMES.get(path, f"recordings:{path}")
+    if kind == "missing":
+        return f"{name}: {_MISSING.get(path, 'is missing')}"
+    secret = key in secret_keys or key in _HOLDS_SECRETS
+    shown = "(not shown: it may be a secret)" if secret else _short(values.get(key, value) if key == path else value)
+    return f"{name} = {shown}: {_plain(kind, message)}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
+def _plain(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "there is no such part"
+    if kind == "string_type":
+        return "must be text: put it in quotes"
+    if kind == "enum":
+        return message.replace("Input should be", "must be")
+    return message.removeprefix("Value error, ").replace("Input should be", "must be")
