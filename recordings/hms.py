@@ -19,9 +19,10 @@ from recordings.errors import HmsError
 from recordings.hms_auth import HmsCredentials
 from recordings.hms_models import ACTIVE, PresignedUrl, Recording, RecordingAsset, Room, Template
 from recordings.hms_wire import Wire, as_list, as_object, path
-from recordings.retry import Attempts, RetryPolicy, Timing
+from recordings.retry import RetryPolicy, Timing
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 class HmsClient:
@@ -51,9 +52,9 @@ class HmsClient:
         """Close the connections."""
         self._wire.close()
 
-    def attempts(self) -> Attempts:
-        """A fresh count of tries under this client's policy and clock, for a caller that reads before it writes."""
-        return self._wire.attempts()
+    def settle(self, send: Callable[[], T], took_effect: Callable[[], T | None]) -> T:
+        """Run a write that may be repeated only after reading; see `hms_wire.Wire.settle`."""
+        return self._wire.settle(send, took_effect)
 
     def template(self, template_id: str) -> Template:
         """One template, with its customer and its destinations ("Retrieve a template")."""

@@ -31,6 +31,23 @@ class Template(_Model):
     customer_id: str | None = Field(default=None, validation_alias=_CUSTOMER)
     destinations: Mapping[str, Any] | None = None
 
+    @property
+    def playable_vod(self) -> list[str]:
+        """Names of HLS destinations that record an unzipped VOD.
+
+        100ms gives a playable link to such a recording only from its own storage; in an own bucket the m3u8's
+        segments are not signed ("Get pre-signed URL"). A zipped one is played from nowhere, so nothing is lost.
+        """
+        by_name = (self.destinations or {}).get("hlsDestinations")
+        if not isinstance(by_name, Mapping):
+            return []
+        recordings = {name: hls.get("recording") for name, hls in by_name.items() if isinstance(hls, Mapping)}
+        return [
+            name
+            for name, how in recordings.items()
+            if isinstance(how, Mapping) and how.get("hlsVod") and not how.get("enableZipUpload")
+        ]
+
 
 class UploadInfo(_Model):
     """Storage settings of a room's own: its bucket and prefix; 100ms answers without the credentials."""

@@ -87,13 +87,9 @@ class Wire:
         """Close the connections."""
         self._client.close()
 
-    def attempts(self) -> Attempts:
-        """A fresh count of tries under this wire's policy and clock."""
-        return Attempts(self._policy, self._timing, self._tell)
-
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """GET a JSON body, again and again until there is one or the retries are used up."""
-        attempts = self.attempts()
+        attempts = self._attempts()
         while True:
             try:
                 return self._send("GET", path, params=params)
@@ -133,16 +129,21 @@ class Wire:
         it cannot see: a write that 100ms carries out only after `took_effect` has read; the wait in between (half a
         second, doubling) makes that unlikely.
         """
-        attempts = self.attempts()
+        attempts = self._attempts()
         while True:
             try:
                 return send()
             except HmsUncertainError as error:
-                if not attempts.wait_again(str(error), error.retry_after):
-                    raise
+                lost = error
+            may_repeat = attempts.wait_again(str(lost), lost.retry_after)
             done = took_effect()
             if done is not None:
                 return done
+            if not may_repeat:
+                raise lost
+
+    def _attempts(self) -> Attempts:
+        return Attempts(self._policy, self._timing, self._tell)
 
     def _send(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
         what = f"100ms {method} /{path}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from recordings.errors import RecordingsError
+
 
 @dataclass(frozen=True)
 class Step:
@@ -26,7 +28,22 @@ class Plan:
     steps: Sequence[Step]
 
     def apply(self, *, before: Callable[[Step], None] = lambda _: None) -> None:
-        """Run the steps in order, calling `before` with each; stops at the first that raises."""
-        for step in self.steps:
+        """Run the steps in order, calling `before` with each; stops at the first that raises.
+
+        A RecordingsError gets a note of what was done and what was not: running the command again does the rest.
+        """
+        for number, step in enumerate(self.steps):
             before(step)
-            step.run()
+            try:
+                step.run()
+            except RecordingsError as error:
+                error.add_note(self._stopped_at(number))
+                raise
+
+    def _stopped_at(self, number: int) -> str:
+        done, rest = self.steps[:number], self.steps[number:]
+        return f"done: {_titles(done)}\nnot done: {_titles(rest)}\nRun the command again to do the rest"
+
+
+def _titles(steps: Sequence[Step]) -> str:
+    return "; ".join(step.title for step in steps) or "nothing"

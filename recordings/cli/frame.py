@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess  # noqa: S404 - runs the user's own pulumi
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -125,9 +125,10 @@ def run(action: Callable[[], None], *, as_json: bool = False) -> None:
 
 def _tell_error(error: RecordingsError, *, as_json: bool) -> None:
     label = "not due yet" if isinstance(error, NotDueError) else "error"
-    _console(sys.stderr).print(f"{label}: {escape(str(error))}", style="yellow" if label != "error" else "red")
+    message = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    _console(sys.stderr).print(f"{label}: {escape(message)}", style="yellow" if label != "error" else "red")
     if as_json:
-        body: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+        body: dict[str, Any] = {"type": type(error).__name__, "message": message}
         if isinstance(error, NotDueError):
             body["until"] = error.until.isoformat()
         sys.stdout.write(json.dumps({"error": body}, indent=2) + "\n")

@@ -1,0 +1,54 @@
+"""`recordings register`: parse and print; `recordings.registration` does the work."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.place import TemplateOption, open_place, show_intent
+from recordings.registration import plan_register, template_ids
+
+NAME = "register"
+
+
+def command(
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    template: TemplateOption = None,
+    accept_hls_vod: Annotated[
+        bool,
+        typer.Option(
+            "--accept-hls-vod", help="Go on although 100ms will no longer give playable links to HLS VOD recordings."
+        ),
+    ] = False,
+    accept_unrestorable: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unrestorable",
+            help="Go on although the secret of the present storage is not shown, so it cannot be put back later.",
+        ),
+    ] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make 100ms templates upload their recordings to the stack's bucket.
+
+    Remembers what each template has now (encrypted, in the bucket), changes `recording.upload` alone, and reads it
+    back. Run it again at any time: it writes nothing where nothing is to do, and completes a run that was cut short.
+
+    Reads HMS_ACCESS_KEY and HMS_APP_SECRET from the environment. Without --template it takes the stack's templateIds.
+
+    Example: recordings register --stack dev --template 63188115d11d6db790c73c60 --dry-run
+    """
+
+    def action() -> None:
+        frame = Frame(as_json)
+        wanted = load_outputs(stack, outputs)
+        ids = template_ids(template or (), wanted)
+        with open_place(wanted, frame) as place:
+            intent = plan_register(place, ids, accept_hls_vod=accept_hls_vod, accept_unrestorable=accept_unrestorable)
+            show_intent(frame, intent, dry_run=dry_run)
+
+    run(action, as_json=as_json)
