@@ -22,10 +22,15 @@ _PATH = re.compile(r"/|/[!-\x7e]*/")
 
 
 class User(Kind):
-    """An IAM user; id: its name. A new name is given in place, as officially, so calls go by the last known name."""
+    """An IAM user; id: its name.
+
+    The official provider renames a user in place. The emulator has no UpdateUser, so here a new name or path replaces
+    it, as the reference recording has it too.
+    """
 
     type_ = "aws:iam/user:User"
     args = "pulumi_aws.iam.user:UserArgs"
+    replace_on = frozenset({"name", "path"})
     rules = Rules(defaults={"forceDestroy": False, "path": "/", "tags": {}})
     computed = ("arn", "tagsAll", "uniqueId")
     unobserved = frozenset({"forceDestroy"})
@@ -54,11 +59,10 @@ class User(Kind):
 
     def read(self, id_: str, outputs: Properties | None) -> ResourceState | None:
         """GetUser and its tags."""
-        name = (outputs or {}).get("name", id_)
         try:
-            with self._cloud.asking(f"reading IAM user {name!r}"):
-                user = self._cloud.iam.get_user(UserName=name)["User"]
-                pages = self._cloud.iam.get_paginator("list_user_tags").paginate(UserName=name)
+            with self._cloud.asking(f"reading IAM user {id_!r}"):
+                user = self._cloud.iam.get_user(UserName=id_)["User"]
+                pages = self._cloud.iam.get_paginator("list_user_tags").paginate(UserName=id_)
                 tags = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
         except CloudError as error:
             if error.code in GONE:
@@ -66,28 +70,24 @@ class User(Kind):
             raise
         boundary = user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
         force = bool((outputs or {}).get("forceDestroy"))
-        inputs: Properties = {"name": name, "path": user["Path"], "tags": tags, "forceDestroy": force}
+        inputs: Properties = {"name": id_, "path": user["Path"], "tags": tags, "forceDestroy": force}
         if boundary:
             inputs["permissionsBoundary"] = boundary
-        return ResourceState(name, inputs, _user_outputs(user, inputs))
+        return ResourceState(id_, inputs, _user_outputs(user, inputs))
 
     def update(self, state: ResourceState, new: Properties) -> ResourceState:
-        """UpdateUser, boundary and tags, whatever differs."""
-        old, iam = state.inputs, self._cloud.iam
-        name, was = new["name"], state.outputs.get("name", state.id)
-        with self._cloud.asking(f"changing IAM user {was!r}"):
-            if (was, old.get("path", "/")) != (name, new.get("path", "/")):
-                renamed = {} if name == was else {"NewUserName": name}
-                iam.update_user(UserName=was, NewPath=new.get("path", "/"), **renamed)
+        """Boundary and tags, whatever differs."""
+        old, name = state.inputs, state.id
+        with self._cloud.asking(f"changing IAM user {name!r}"):
             if old.get("permissionsBoundary") != new.get("permissionsBoundary"):
                 self._bound(name, new.get("permissionsBoundary"))
             self._retag(name, old.get("tags") or {}, new.get("tags") or {})
-            user = iam.get_user(UserName=name)["User"]
+            user = self._cloud.iam.get_user(UserName=name)["User"]
         return ResourceState(name, new, _user_outputs(user, new))
 
     def delete(self, state: ResourceState) -> None:
         """DeleteUser, out of all groups; with forceDestroy its access keys and password first."""
-        name, iam = state.outputs.get("name", state.id), self._cloud.iam
+        name, iam = state.id, self._cloud.iam
         try:
             with self._cloud.asking(f"deleting IAM user {name!r}"):
                 for group in iam.list_groups_for_user(UserName=name)["Groups"]:
