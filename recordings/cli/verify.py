@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
-from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.checks import conclude, show_check
+from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.durations import parse_duration
-from recordings.errors import CheckFailedError, UsageError
+from recordings.errors import UsageError
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
 from recordings.stores import AccessKey, Identity, open_store
-from recordings.verification import Check, Context, Status, http_client
+from recordings.verification import Context, Probe, http_client, table
 from recordings.verification import verify as run_checks
 
 NAME = "verify"
-_STYLE = {Status.PASSED: "green", Status.FAILED: "red", Status.NOT_RUN: "yellow"}
 
 
 def command(
@@ -34,6 +33,7 @@ def command(
         str | None, typer.Option(help="Writer key slot to prove, blue or green. Default: the registered one.")
     ] = None,
     wait: Annotated[str, typer.Option(help="How long to wait for new keys to become usable.")] = "60s",
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Prove the bucket, the keys, CORS, denials and templates by using them; remove what that wrote.
@@ -58,8 +58,11 @@ def command(
                 patience=patience,
                 tell=frame.tell,
             )
-            checks = run_checks(context, hms, template or loaded.template_ids, lambda check: _show(frame, check))
-        _conclude(frame, checks)
+            template_ids = template or loaded.template_ids
+            if dry_run:
+                _show_table(frame, table(context, hms, template_ids))
+            else:
+                conclude(frame, run_checks(context, hms, template_ids, partial(show_check, frame)))
 
     run(action, as_json=as_json)
 
@@ -80,22 +83,7 @@ def _hms(frame: Frame) -> HmsClient | None:
     return HmsClient(HmsCredentials.from_environment(os.environ), tell=frame.tell)
 
 
-def _show(frame: Frame, check: Check) -> None:
-    to = frame.story if frame.as_json else frame.out
-    mark = f"[{_STYLE[check.status]}]{check.status.value:<7}[/]"
-    to.print(f"{mark} {check.seconds:5.1f} s  {escape(check.id):<17}  {escape(check.title)}: {escape(check.detail)}")
-    if check.fix:
-        to.print(f"{'':17}fix: {escape(check.fix)}")
-
-
-def _conclude(frame: Frame, checks: list[Check]) -> None:
-    failed = [check.id for check in checks if check.status is Status.FAILED]
-    skipped = [check.id for check in checks if check.status is Status.NOT_RUN]
-    count = len(checks) - len(failed) - len(skipped)
-    frame.result(
-        {"passed": not failed, "checks": [asdict(check) for check in checks]},
-        lambda out: out.print(f"{count} passed, {len(failed)} failed, {len(skipped)} not run"),
-    )
-    if failed:
-        frame.tell(f"failed: {', '.join(failed)}", style="red")
-        raise SystemExit(CheckFailedError.exit_code)
+def _show_table(frame: Frame, probes: list[Probe]) -> None:
+    for probe in probes:
+        frame.tell(f"would check: {probe.id}: {probe.title}")
+    frame.result({"dryRun": True, "checks": [{"id": p.id, "title": p.title} for p in probes]}, lambda _: None)
