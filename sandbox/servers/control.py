@@ -145,7 +145,7 @@ class Sandbox:
         }
 
     def _url(self, server: str) -> str:
-        return f"https://127.0.0.1:{self.settings.ports.get(server, 0)}"
+        return f"https://127.0.0.1:{self.settings.ports[server]}"
 
     def _server(self, name: str, entry: dict[str, Any]) -> ServerStatus:
         ended = entry["exit"]

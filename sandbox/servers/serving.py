@@ -2,7 +2,8 @@
 
 The first byte of a connection tells which (0x16 starts a TLS handshake), so that `http://host:port/...` reaches the
 application and is refused by policy, as on AWS, rather than by a broken connection. HTTP itself is hypercorn's.
-Scopes get the ASGI `tls` extension with the version that was really negotiated.
+Scopes get the ASGI `tls` extension with the version that was really negotiated, and `sandbox.abort`, a function
+that cuts the connection.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class _Server:
             connection.close()
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        application = ASGIWrapper(_with_tls(self._application, writer.get_extra_info("ssl_object")))  # type: ignore[arg-type]
+        application = ASGIWrapper(_with_extensions(self._application, writer))  # type: ignore[arg-type]
         await TCPServer(application, loop, self._config, self._context, LifespanState(), reader, writer)
 
 
@@ -106,13 +107,14 @@ async def _peek(connection: socket.socket) -> bytes:
     return connection.recv(1, socket.MSG_PEEK)
 
 
-def _with_tls(application: Application, ssl_object: ssl.SSLObject | None) -> Application:
-    if ssl_object is None:
-        return application
-    extension = {"tls_version": _TLS_VERSIONS.get(ssl_object.version() or "")}
+def _with_extensions(application: Application, writer: asyncio.StreamWriter) -> Application:
+    ssl_object: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    ours: dict[str, Any] = {"sandbox.abort": writer.transport.abort}
+    if ssl_object is not None:
+        ours["tls"] = {"tls_version": _TLS_VERSIONS.get(ssl_object.version() or "")}
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("extensions", {})["tls"] = extension
+        scope["extensions"] = {**scope.get("extensions", {}), **ours}
         await application(scope, receive, send)
 
     return wrapped
