@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROVIDER ?= s3
 
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test lint bench docs lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,12 +29,16 @@ lint: $(STAMP) ## ruff, mypy --strict, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m scripts.docs --check
 
 test: lint ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2
 
 bench: $(STAMP) ## print the figures that the README quotes
 	@$(BIN)/python -m sandbox.bench
+
+docs: $(STAMP) ## renew the generated parts of README and docs
+	$(BIN)/python -m scripts.docs
 
 lock: $(STAMP) ## renew requirements.lock from requirements.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements.in --output-file requirements.lock

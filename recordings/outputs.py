@@ -66,36 +66,43 @@ class KeySlot(_Model):
     status: KeyStatus
 
 
+SecretMapping = Mapping[str, KeySlot]
+"""Key slots by name; the stack marks the whole output as a secret."""
+
+
 class StackOutputs(_Model):
     """The outputs of one deployed stack, named in Python's way; `from_mapping` takes the camelCase names of the stack.
 
     `path_prefix` has no leading slash and ends in `/`, or is empty. `endpoint_url` is None on AWS and Google.
     """
 
-    storage_provider: StorageProvider
-    bucket_name: str = Field(min_length=3)
-    region: str = Field(min_length=1)
-    path_prefix: str
-    writer_access_key_id: str = Field(min_length=1)
-    writer_secret_access_key: SecretStr
-    reader_access_key_id: str = Field(min_length=1)
-    reader_secret_access_key: SecretStr
-    writer_keys: Mapping[str, KeySlot]
-    reader_keys: Mapping[str, KeySlot]
-    registered_key: str
-    writer_access: WriterAccess
-    environment: str
-    template_ids: tuple[str, ...] = ()
-    cors_origins: tuple[str, ...] = ("*",)
-    writer_principal: str = ""
-    reader_principal: str = ""
-    endpoint_url: str | None = None
-    service_account_key: SecretStr | None = None
-    expected_account: str | None = None
-    expected_regions: tuple[str, ...] = ()
-    expected_customer: str | None = None
-    force_destroy: bool = False
-    protect: bool = False
+    storage_provider: StorageProvider = Field(description="`s3` or `gcs`")
+    bucket_name: str = Field(min_length=3, description="Name of the bucket")
+    region: str = Field(min_length=1, description="The bucket's region or location")
+    path_prefix: str = Field(description="Where recordings lie: no leading slash; ends in `/` or is empty")
+    writer_access_key_id: str = Field(min_length=1, description="Access key id of the registered slot, for 100ms")
+    writer_secret_access_key: SecretStr = Field(description="Its secret")
+    reader_access_key_id: str = Field(min_length=1, description="Access key id that downloads are signed with")
+    reader_secret_access_key: SecretStr = Field(description="Its secret")
+    writer_keys: SecretMapping = Field(description="Slot → `{id, secret, status}`")
+    reader_keys: SecretMapping = Field(description="Slot → `{id, secret, status}`")
+    registered_key: str = Field(description="The writer's slot that 100ms is given")
+    writer_access: WriterAccess = Field(description="`full`, `read-write` or `upload-only`")
+    environment: str = Field(description="Name of the environment")
+    template_ids: tuple[str, ...] = Field((), description="100ms templates that record into this bucket")
+    cors_origins: tuple[str, ...] = Field(("*",), description="Web origins that may play recordings")
+    writer_principal: str = Field("", description="IAM user ARN or service-account e-mail of the writer")
+    reader_principal: str = Field("", description="IAM user ARN or service-account e-mail of the reader")
+    writer_policy: str | None = Field(None, description="What the owner of an external writer must allow it (JSON)")
+    reader_policy: str | None = Field(None, description="What the owner of an external reader must allow it (JSON)")
+    endpoint_url: str | None = Field(None, description="Absent on AWS and Google; the sandbox's address there")
+    service_account_key: SecretStr | None = Field(None, description="Google only, opt-in: the reader's JSON key")
+    expected_account: str | None = Field(None, description="AWS account or Google project that may be changed")
+    expected_regions: tuple[str, ...] = Field((), description="Regions that the bucket may lie in")
+    expected_customer: str | None = Field(None, description="100ms customer whose templates may be changed")
+    force_destroy: bool = Field(False, description="Whether `destroy` may take the bucket with everything in it")
+    protect: bool = Field(False, description="Whether deleting the bucket is refused")
+    expires_at: str | None = Field(None, description="When a test stack may be swept (UTC)")
 
     @field_validator("path_prefix")
     @classmethod

@@ -1,0 +1,5 @@
+"""`python -m recordings` is the command `recordings`."""
+
+from recordings.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""Write the parts of the documentation that code already knows, or with --check fail where they have drifted.
+
+    python -m scripts.docs [--check]
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything else is left alone. Tables
+of configuration come from Pulumi.yaml, of outputs and policies from `recordings`, of commands from their help texts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+import yaml
+from typer.main import get_command
+
+from recordings.cli import app
+from recordings.outputs import SecretMapping, StackOutputs, WriterAccess
+from recordings.policies import bucket_policy, reader_policy, writer_policy
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+FILES: Final = ("README.md", "docs/configuration.md", "docs/security.md")
+_BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PLACE: Final = ("my-bucket", "eu-west-1", "recordings/")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; `|` inside a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def configuration() -> str:
+    """Every key of the `recordings:` namespace."""
+    schema: Mapping[str, Any] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    rows = [
+        [f"`{key}`", entry["type"], f"`{json.dumps(entry.get('default'))}`", entry["description"]]
+        for key, entry in schema.items()
+    ]
+    return table(["key", "type", "default", "meaning"], rows)
+
+
+def outputs() -> str:
+    """Every stack output, and whether it is a secret."""
+    rows = []
+    for field in StackOutputs.model_fields.values():
+        secret = "SecretStr" in str(field.annotation) or field.annotation == SecretMapping
+        rows.append([f"`{field.alias}`", "secret" if secret else "", field.description or ""])
+    return table(["output", "", "value"], rows)
+
+
+def commands() -> str:
+    """Every subcommand of `recordings` with the first line of its help."""
+    group: Any = get_command(app)
+    rows = [
+        [f"`recordings {name}`", (command.help or "").strip().splitlines()[0]]
+        for name, command in group.commands.items()
+    ]
+    return table(["command", "what it does"], rows)
+
+
+def policies() -> str:
+    """The policies of a stack in eu-west-1 with the bucket `my-bucket` and the prefix `recordings/`."""
+    named = {f"Writer, `writerAccess: {access}`": writer_policy(*_PLACE, access) for access in WriterAccess}
+    named |= {"Reader": reader_policy(*_PLACE), "Bucket": bucket_policy(*_PLACE[:2])}
+    return "\n".join(f"{title}:\n\n```json\n{json.dumps(policy, indent=2)}\n```\n" for title, policy in named.items())
+
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "configuration": configuration,
+    "outputs": outputs,
+    "commands": commands,
+    "policies": policies,
+}
+
+
+def renew(text: str) -> str:
+    """Give `text` with every generated part as it should be now. Raises KeyError for a part of unknown name."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{PARTS[block['name']]()}\n{block[3]}", text)
+
+
+def main(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; end with 1 where something drifted.")] = False,
+) -> None:
+    """Renew the generated parts of the documentation."""
+    drifted = []
+    for name in FILES:
+        file = ROOT / name
+        before = file.read_text()
+        after = renew(before)
+        if after != before:
+            drifted.append(name)
+            if not check:
+                file.write_text(after)
+    if check and drifted:
+        sys.exit(f"drifted: {', '.join(drifted)}; run `make docs`")
+    print(f"renewed: {', '.join(drifted) or 'nothing to do'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    typer.run(main)
