@@ -1,0 +1,159 @@
+"""Where stacks are kept: the folder layout of Pulumi's file backend.
+
+    <state>/.pulumi/meta.yaml
+    <state>/.pulumi/stacks/<project>/<stack>.json             the checkpoint, and the one before it in .json.bak
+    <state>/.pulumi/history/<project>/<stack>/                a record and a checkpoint per run
+    <state>/.pulumi/backups/<project>/<stack>/                a checkpoint per run
+    <state>/.pulumi/locks/organization/<project>/<stack>/     who has the stack (`lock`)
+
+Owns writing so that a reader, or a machine that loses power, sees the old or the new content and nothing between.
+Source: https://www.pulumi.com/docs/iac/concepts/state-and-backends/#local-filesystem
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from sandbox.engine import lock
+from sandbox.engine.errors import StateError, UnsupportedError, UsageError
+
+
+class Backend:
+    """The stacks of one project under one state folder."""
+
+    def __init__(self, root: Path, project: str) -> None:
+        """`root` is the folder that holds `.pulumi`; it is made when something is first written."""
+        self.root = root
+        self._project = project
+        self._home = root / ".pulumi"
+
+    def stack_path(self, stack: str) -> Path:
+        """The state file of a stack."""
+        return self._home / "stacks" / self._project / f"{stack}.json"
+
+    def lock(self, stack: str) -> AbstractContextManager[None]:
+        """Hold the stack for one run. Raises LockedError."""
+        return lock.hold(self._home / "locks" / "organization" / self._project / stack)
+
+    def read(self, stack: str) -> dict[str, Any] | None:
+        """The state file's content, or None for no such stack. Raises StateError, UnsupportedError."""
+        path = self.stack_path(stack)
+        for suffix in (".gz", ".zst"):
+            if path.with_name(path.name + suffix).exists():
+                raise UnsupportedError(f"{path}{suffix}: compressed state is not supported")
+        try:
+            raw = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StateError(
+                f"{path} cannot be read ({error}); the state before it is {path.name}.bak, "
+                f"one per run lies in {self._folder('backups', stack)}"
+            ) from None
+        if not isinstance(raw, dict):
+            raise StateError(f"{path} is not a JSON object")
+        return raw
+
+    def write(self, stack: str, content: Mapping[str, Any]) -> None:
+        """Replace the state file; the former one stays as `.bak`."""
+        path = self.stack_path(stack)
+        self._prepare(path.parent)
+        backup = path.with_name(f"{path.name}.bak")
+        if path.exists():
+            backup.unlink(missing_ok=True)
+            os.link(path, backup)
+        replace_file(path, json.dumps(content, separators=(",", ":"), ensure_ascii=False))
+
+    def record(self, stack: str, entry: Mapping[str, Any]) -> None:
+        """Add a finished run to the history, and keep a copy of the state that it left."""
+        moment = time.time_ns()
+        history = self._folder("history", stack)
+        backups = self._folder("backups", stack)
+        for folder in (history, backups):
+            self._prepare(folder)
+        state = self.stack_path(stack)
+        replace_file(
+            history / f"{stack}-{moment}.history.json",
+            json.dumps(entry, separators=(",", ":"), ensure_ascii=False),
+        )
+        shutil.copyfile(state, history / f"{stack}-{moment}.checkpoint.json")
+        shutil.copyfile(state, backups / f"{stack}.{moment}.json")
+
+    def stacks(self) -> list[str]:
+        """The names of this project's stacks."""
+        folder = self._home / "stacks" / self._project
+        return sorted(file.stem for file in folder.glob("*.json")) if folder.is_dir() else []
+
+    def remove(self, stack: str) -> None:
+        """Forget a stack: state, history and backups."""
+        path = self.stack_path(stack)
+        for file in (path, path.with_name(f"{path.name}.bak")):
+            file.unlink(missing_ok=True)
+        for kind in ("history", "backups"):
+            shutil.rmtree(self._folder(kind, stack), ignore_errors=True)
+
+    def selected(self) -> str | None:
+        """The stack that `stack select` chose for this project."""
+        try:
+            return self._selection().read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def select(self, stack: str) -> None:
+        """Remember a stack as this project's chosen one."""
+        self._selection().parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self._selection(), stack)
+
+    def _selection(self) -> Path:
+        return self.root / "selected" / self._project
+
+    def _folder(self, kind: str, stack: str) -> Path:
+        return self._home / kind / self._project / stack
+
+    def _prepare(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        meta = self._home / "meta.yaml"
+        if not meta.exists():
+            replace_file(meta, "version: 1\n")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write `text` to `path` durably and in one step."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def state_folder(option: Path | None, url: str | None, environ: Mapping[str, str]) -> Path:
+    """Where the state is: `--state`, PULUMI_BACKEND_URL, the project's backend, or `state` in the sandbox's folder.
+
+    Raises UsageError for a backend that is not a folder of this machine.
+    """
+    if option is not None:
+        return option.absolute()
+    chosen = environ.get("PULUMI_BACKEND_URL") or url
+    if chosen:
+        parts = urlsplit(chosen)
+        if parts.scheme != "file" or parts.query:
+            raise UsageError(
+                f"backend {parts.scheme}://{parts.hostname or ''} is not supported: this engine keeps state in a "
+                "folder, file://<folder> in PULUMI_BACKEND_URL or --state <folder>"
+            )
+        return Path(unquote(parts.netloc + parts.path)).expanduser().absolute()
+    return Path(environ.get("SANDBOX_DIR") or ".sandbox").absolute() / "state"

@@ -1,0 +1,101 @@
+"""A run as one JSON object, in the form of `pulumi preview --json`.
+
+Source: https://www.pulumi.com/docs/iac/cli/commands/pulumi_preview/
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any, TextIO
+
+from sandbox.engine.display import is_hidden
+from sandbox.engine.steps import Op, Step
+from sandbox.values import Value
+
+_SHOWN = {Op.CREATE, Op.UPDATE, Op.DELETE, Op.REPLACE, Op.READ, Op.DISCARD, Op.IMPORT, Op.REFRESH}
+
+
+@dataclass
+class Digest:
+    """Collects one run and prints it to `stream` at its end. `config` is shown as given: with secrets masked."""
+
+    stream: TextIO
+    config: Mapping[str, str]
+    changes: Counter[str] = field(default_factory=Counter)
+    _steps: list[dict[str, Any]] = field(default_factory=list)
+    _messages: list[dict[str, str]] = field(default_factory=list)
+    _started: float = field(default_factory=time.monotonic)
+    _lock: RLock = field(default_factory=RLock)
+
+    def begin(self, *, dry_run: bool) -> None:
+        """A run begins; a former one is forgotten."""
+        self._started = time.monotonic()
+        self._steps.clear()
+        self._messages.clear()
+        self.changes.clear()
+
+    def started(self, step: Step) -> None:
+        """Keep a step as it stands before it is done."""
+        if is_hidden(step) or not (step.op in _SHOWN or step.resource.type == "pulumi:pulumi:Stack"):
+            return
+        entry: dict[str, Any] = {"op": step.op.value, "urn": step.urn}
+        if step.resource.provider:
+            entry["provider"] = step.resource.provider
+        if step.old is not None:
+            entry["oldState"] = step.old.to_json(None)
+        if step.new is not None:
+            entry["newState"] = step.new.to_json(None)
+        if step.diff is not None:
+            if step.diff.changed:
+                entry["diffReasons"] = list(step.diff.changed)
+            if step.diff.replaces:
+                entry["replaceReasons"] = list(step.diff.replaces)
+        entry["detailedDiff"] = _detailed(step)
+        with self._lock:
+            self._steps.append(entry)
+
+    def finished(self, step: Step) -> None:
+        """Count a step."""
+        if not is_hidden(step) and step.op not in (Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED):
+            with self._lock:
+                self.changes[step.op.value] += 1
+
+    def failed(self, step: Step, message: str) -> None:
+        """Keep why a step failed."""
+        self.diagnostic("error", step.urn, message)
+
+    def diagnostic(self, severity: str, urn: str, message: str) -> None:
+        """Keep a message."""
+        where = {"urn": urn} if urn else {}
+        with self._lock:
+            self._messages.append({**where, "message": message, "severity": severity})
+
+    def end(self, outputs: Mapping[str, Value], former: Mapping[str, Value]) -> None:
+        """Print the object."""
+        self.diagnostics()
+
+    def diagnostics(self) -> None:
+        """Print what there is; a run that failed has no further end."""
+        with self._lock:
+            whole = {
+                "config": dict(self.config),
+                "steps": self._steps,
+                "diagnostics": self._messages,
+                "duration": int((time.monotonic() - self._started) * 1e9),
+                "changeSummary": dict(sorted(self.changes.items())),
+            }
+            print(json.dumps(whole, indent=4, ensure_ascii=False), file=self.stream, flush=True)
+
+
+def _detailed(step: Step) -> dict[str, dict[str, Any]] | None:
+    detailed = step.detailed
+    if detailed is None:
+        return None
+    return {
+        path: {"kind": kind.value, "inputDiff": from_inputs} for path, (kind, from_inputs) in sorted(detailed.items())
+    }

@@ -1,0 +1,98 @@
+"""The state of a stack while a run changes it.
+
+Owns merging what the run has finished with what it has not reached yet, in an order in which nothing comes before
+what it depends on, and having it written before and after every operation. Does not decide operations (`deployment`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import Any
+
+from sandbox.engine.state import Checkpoint, Operation, Resource
+
+
+class Journal:
+    """Starts from a checkpoint; `save` is called with each new one (None: a preview, nothing is written)."""
+
+    def __init__(self, base: Checkpoint, save: Callable[[Checkpoint], None] | None) -> None:
+        self._base = base
+        self._save = save
+        self._lock = RLock()
+        self._fresh: list[Resource] = []
+        self._gone: set[int] = set()
+        self._pending: list[Operation] = list(base.pending)
+        self._renamed: dict[str, str] = {}
+
+    def begin(self, resource: Resource, kind: str) -> None:
+        """Note that an operation begins, durably, before the provider is called."""
+        with self._lock:
+            self._pending.append(Operation(resource, kind))
+            self._write()
+
+    def abandon(self, resource: Resource) -> None:
+        """Note that an operation ended and changed nothing."""
+        with self._lock:
+            self._settle(resource)
+            self._write()
+
+    def finish(
+        self, subject: Resource, *, add: Resource | None = None, drop: Resource | None = None, write: bool = True
+    ) -> None:
+        """Note that the operation on `subject` ended: `add` is in the state now, `drop` is not any more."""
+        with self._lock:
+            self._settle(subject)
+            if drop is not None:
+                self._gone.add(id(drop))
+            if add is not None:
+                self._fresh.append(add)
+                self._renamed.update(dict.fromkeys(add.aliases, add.urn))
+            if write:
+                self._write()
+
+    def write(self) -> None:
+        """Write what has changed without an operation, such as a component's outputs."""
+        with self._lock:
+            self._write()
+
+    def checkpoint(self) -> Checkpoint:
+        """The stack as it stands: finished resources, then those not reached, each list in its own order."""
+        with self._lock:
+            both = [*self._fresh, *self._base.resources]
+            remaining = [resource for resource in both if id(resource) not in self._gone]
+            return Checkpoint(
+                self._base.stack, [self._rename(item) for item in remaining], list(self._pending), self._base.metadata
+            )
+
+    def leftover(self) -> list[Resource]:
+        """What the base has and the run neither took over nor deleted, in the state's order."""
+        with self._lock:
+            return [resource for resource in self._base.resources if id(resource) not in self._gone]
+
+    def _settle(self, resource: Resource) -> None:
+        self._pending = [item for item in self._pending if item.resource is not resource]
+
+    def _rename(self, resource: Resource) -> Resource:
+        """Point references at the new URN of a resource that was found under an alias."""
+        if not self._renamed:
+            return resource
+
+        def new(urn: str) -> str:
+            return self._renamed.get(urn, urn)
+
+        changes: dict[str, Any] = {
+            "parent": new(resource.parent),
+            "dependencies": [new(urn) for urn in resource.dependencies],
+            "property_dependencies": {
+                key: [new(urn) for urn in urns] for key, urns in resource.property_dependencies.items()
+            },
+        }
+        if resource.provider:
+            urn, _, identity = resource.provider.rpartition("::")
+            changes["provider"] = f"{new(urn)}::{identity}"
+        return resource.copy(**changes)
+
+    def _write(self) -> None:
+        if self._save is not None:
+            self._save(self.checkpoint())

@@ -1,0 +1,222 @@
+"""Carry out one decided step: call the provider, keep the journal, tell the display.
+
+Owns the order that makes a killed run recoverable: note the operation in the state, call, note the result. Does not
+decide what to do (`deployment`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from sandbox.engine import registry
+from sandbox.engine.errors import DeploymentError
+from sandbox.engine.journal import Journal
+from sandbox.engine.registry import Registry
+from sandbox.engine.state import Resource, now
+from sandbox.engine.wire import mark_secrets, unwrap
+from sandbox.providers.base import DiffKind, DiffResult, Provider, ProviderError, ResourceState
+
+
+class Op(StrEnum):
+    """What a step does, in the words of `preview --json`."""
+
+    SAME = "same"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    REPLACE = "replace"
+    CREATE_REPLACEMENT = "create-replacement"
+    DELETE_REPLACED = "delete-replaced"
+    READ = "read"
+    DISCARD = "discard"
+    IMPORT = "import"
+    REFRESH = "refresh"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do to one resource; `diff` says which properties are the reason."""
+
+    op: Op
+    old: Resource | None = None
+    new: Resource | None = None
+    diff: DiffResult | None = None
+
+    @property
+    def resource(self) -> Resource:
+        """The resource after the step, or the one that goes."""
+        resource = self.new or self.old
+        assert resource is not None
+        return resource
+
+    @property
+    def urn(self) -> str:
+        """The URN of the resource."""
+        return self.resource.urn
+
+    @property
+    def detailed(self) -> dict[str, tuple[DiffKind, bool]] | None:
+        """The differences by property path, or None if this kind of step has none."""
+        return dict(self.diff.detailed) if self.diff is not None else None
+
+
+class Sink(Protocol):
+    """Where steps and messages are shown."""
+
+    def started(self, step: Step) -> None:
+        """A step begins."""
+
+    def finished(self, step: Step) -> None:
+        """A step has been done."""
+
+    def failed(self, step: Step, message: str) -> None:
+        """A step failed."""
+
+    def diagnostic(self, severity: str, urn: str, message: str) -> None:
+        """A message about a resource, or with an empty URN about the run; `severity` is info, warning or error."""
+
+
+@dataclass
+class Runner:
+    """Carries out steps of one run; with `dry_run` the providers only preview and nothing is written.
+
+    `olds` are the live resources of the last run, by URN, in the state's order.
+    """
+
+    journal: Journal
+    providers: Registry
+    sink: Sink
+    dry_run: bool
+    olds: dict[str, Resource]
+
+    def run(self, step: Step) -> None:
+        """Do the step. Raises DeploymentError after the state is in order."""
+        self.sink.started(step)
+        with self._reported(step):
+            {
+                Op.SAME: self._same,
+                Op.CREATE: self._create,
+                Op.CREATE_REPLACEMENT: self._create,
+                Op.UPDATE: self._update,
+                Op.REPLACE: self._note,
+                Op.DELETE: self._delete,
+                Op.DELETE_REPLACED: self._delete,
+                Op.DISCARD: self._delete,
+            }[step.op](step)
+        self.sink.finished(step)
+
+    @contextmanager
+    def _reported(self, step: Step) -> Iterator[None]:
+        try:
+            yield
+        except ProviderError as error:
+            self.sink.failed(step, str(error))
+            raise DeploymentError(f"{step.resource.type} {step.resource.name!r}: {error}") from None
+
+    def provider(self, resource: Resource) -> Provider:
+        """The provider that serves the resource."""
+        return self.providers.get(resource.provider)
+
+    def _note(self, step: Step) -> None:
+        """Nothing to do: the step stands for others."""
+
+    def _same(self, step: Step) -> None:
+        old, new = step.old, step.new
+        assert old is not None
+        assert new is not None
+        new.id, new.outputs = old.id, old.outputs
+        if new.is_provider:
+            self.providers.add(new)
+        unchanged = new.copy(created="", modified="", kept={}) == old.copy(created="", modified="", kept={})
+        self.journal.finish(new, add=new, drop=old, write=not unchanged)
+
+    def _create(self, step: Step) -> None:
+        new = step.new
+        assert new is not None
+        self.journal.begin(new, "creating")
+        if new.is_provider:
+            new.id = "" if self.dry_run else str(uuid.uuid4())
+            new.outputs = registry.outputs(new.inputs)
+            self.providers.add(new)
+        elif new.custom:
+            with self._partial(step):
+                self._take(new, self.provider(new).create(new.type, unwrap(new.inputs), preview=self.dry_run))
+        self._created(step)
+
+    def _created(self, step: Step) -> None:
+        new, old = step.new, step.old
+        assert new is not None
+        new.created = new.modified = now()
+        drop = None
+        if step.op is Op.CREATE_REPLACEMENT and old is not None:
+            if old.pending_replacement:
+                drop = old
+            else:
+                old.delete = True
+        self.journal.finish(new, add=new, drop=drop)
+
+    def _update(self, step: Step) -> None:
+        old, new = step.old, step.new
+        assert old is not None
+        assert new is not None
+        new.id = old.id
+        self.journal.begin(new, "updating")
+        if new.is_provider:
+            new.outputs = registry.outputs(new.inputs)
+            self.providers.add(new)
+        elif new.custom:
+            with self._partial(step):
+                before = ResourceState(old.id, unwrap(old.inputs), unwrap(old.outputs))
+                provider = self.provider(new)
+                self._take(new, provider.update(new.type, before, unwrap(new.inputs), preview=self.dry_run))
+        new.modified = now()
+        self.journal.finish(new, add=new, drop=old)
+
+    @contextmanager
+    def _partial(self, step: Step) -> Iterator[None]:
+        """Keep a resource that exists although its creation or update failed, and forget one that does not."""
+        new = step.new
+        assert new is not None
+        try:
+            yield
+        except ProviderError as error:
+            if error.partial is None:
+                self.journal.abandon(new)
+            else:
+                self._take(new, error.partial)
+                new.init_errors = [str(error)]
+                new.modified = now()
+                new.created = new.created or new.modified
+                drop = step.old if step.op is Op.UPDATE else None
+                self.journal.finish(new, add=new, drop=drop)
+            raise
+
+    def _take(self, new: Resource, state: ResourceState) -> None:
+        secret_names = {*new.additional_secret_outputs, *self.provider(new).secret_outputs(new.type)}
+        new.id = state.id
+        new.outputs = mark_secrets(state.outputs, new.inputs, secret_names)
+        if not new.id and not self.dry_run:
+            raise ProviderError("the provider returned no id")
+
+    def _delete(self, step: Step) -> None:
+        old = step.old
+        assert old is not None
+        self.journal.begin(old, "deleting")
+        owned = old.custom and not old.is_provider and not old.external and not old.retain_on_delete
+        if owned and not self.dry_run:
+            try:
+                state = ResourceState(old.id, unwrap(old.inputs), unwrap(old.outputs))
+                self.provider(old).delete(old.type, state)
+            except ProviderError:
+                self.journal.abandon(old)
+                raise
+        if step.op is Op.DELETE_REPLACED and not old.delete:
+            old.pending_replacement = True
+            self.journal.finish(old)
+        else:
+            self.journal.finish(old, drop=old)
