@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,7 +79,7 @@ class S3Store:
         if if_none_match:
             conditions["IfNoneMatch"] = "*"
         with mapped(self._what("PutObject", key)):
-            answer = self._client.put_object(
+            answer = self.client.put_object(
                 Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **conditions
             )
         return ObjectInfo(
@@ -110,7 +110,7 @@ class S3Store:
         what = self._what("HeadObject", key)
         with mapped(what):
             try:
-                return _info(key, self._client.head_object(Bucket=self.bucket, Key=key))
+                return _info(key, self.client.head_object(Bucket=self.bucket, Key=key))
             except ClientError as error:
                 if not code_of(error).isdigit():
                     raise
@@ -128,7 +128,7 @@ class S3Store:
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """ListObjectsV2, page by page."""
         with mapped(self._what("ListObjectsV2", prefix + "*")):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for found in page.get("Contents", ()):
                     yield ObjectInfo(
                         found["Key"],
@@ -141,7 +141,7 @@ class S3Store:
     def list_versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
         """ListObjectVersions, page by page."""
         with mapped(self._what("ListObjectVersions", prefix + "*")):
-            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
+            for page in self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
                 for found in page.get("Versions", ()):
                     yield _version(found, is_marker=False)
                 for marker in page.get("DeleteMarkers", ()):
@@ -150,7 +150,7 @@ class S3Store:
     def delete(self, key: str) -> None:
         """DeleteObject."""
         with mapped(self._what("DeleteObject", key)):
-            self._client.delete_object(Bucket=self.bucket, Key=key)
+            self.client.delete_object(Bucket=self.bucket, Key=key)
 
     def delete_versions(self, versions: Iterable[ObjectVersion]) -> int:
         """DeleteObjects, a thousand at a time."""
@@ -158,7 +158,7 @@ class S3Store:
         while batch := list(islice(queue, BATCH)):
             named: list[ObjectIdentifierTypeDef] = [{"Key": v.key, "VersionId": v.version_id} for v in batch]
             with mapped(self._what("DeleteObjects", batch[0].key)):
-                answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": named, "Quiet": True})
+                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": named, "Quiet": True})
             for failure in answer.get("Errors", ()):
                 what = self._what("DeleteObjects", failure.get("Key", ""))
                 raise translate_code(failure.get("Code", ""), failure.get("Message", ""), what)
@@ -168,13 +168,13 @@ class S3Store:
     def create_upload(self, key: str, *, content_type: str = "application/octet-stream") -> str:
         """CreateMultipartUpload."""
         with mapped(self._what("CreateMultipartUpload", key)):
-            answer = self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
+            answer = self.client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
         return answer["UploadId"]
 
     def upload_part(self, key: str, upload_id: str, number: int, body: bytes) -> Part:
         """UploadPart."""
         with mapped(self._what("UploadPart", key)):
-            answer = self._client.upload_part(
+            answer = self.client.upload_part(
                 Bucket=self.bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=body
             )
         return Part(number, _bare(answer["ETag"]))
@@ -182,7 +182,7 @@ class S3Store:
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
         """CompleteMultipartUpload."""
         with mapped(self._what("CompleteMultipartUpload", key)):
-            self._client.complete_multipart_upload(
+            self.client.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=key,
                 UploadId=upload_id,
@@ -193,14 +193,14 @@ class S3Store:
         """AbortMultipartUpload."""
         try:
             with mapped(self._what("AbortMultipartUpload", key)):
-                self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+                self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
         except ObjectNotFoundError:
             return
 
     def list_uploads(self, prefix: str = "") -> Iterator[Upload]:
         """ListMultipartUploads, page by page."""
         with mapped(self._what("ListMultipartUploads", prefix + "*")):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
             for page in pages:
                 for found in page.get("Uploads", ()):
                     yield Upload(found["Key"], found["UploadId"], found["Initiated"].astimezone(UTC))
@@ -233,14 +233,14 @@ class S3Store:
     def account(self) -> str:
         """GetCallerIdentity."""
         with mapped(f"GetCallerIdentity as {self._who}"):
-            sts = self._session.client("sts", config=self._config(), endpoint_url=self._endpoint_url)
+            sts = self._session.client("sts", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
             return sts.get_caller_identity()["Account"]
 
     def bucket_region(self) -> str:
         """HeadBucket, which names the region even where it refuses."""
         with mapped(self._what("HeadBucket", "")):
             try:
-                answer = self._client.head_bucket(Bucket=self.bucket)
+                answer = self.client.head_bucket(Bucket=self.bucket)
                 return answer.get("BucketRegion") or self._located()
             except ClientError as error:
                 headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -252,19 +252,19 @@ class S3Store:
 
     def _located(self) -> str:
         """GetBucketLocation, whose empty answer means us-east-1 and whose `EU` eu-west-1."""
-        named = str(self._client.get_bucket_location(Bucket=self.bucket).get("LocationConstraint") or "us-east-1")
+        named = str(self.client.get_bucket_location(Bucket=self.bucket).get("LocationConstraint") or "us-east-1")
         return "eu-west-1" if named == "EU" else named
 
     def _get(self, key: str, first: int | None, last: int | None) -> Any:
         if first is None and last is None:
-            return self._client.get_object(Bucket=self.bucket, Key=key)
+            return self.client.get_object(Bucket=self.bucket, Key=key)
         wanted = f"bytes={first or 0}-{'' if last is None else last}"
-        return self._client.get_object(Bucket=self.bucket, Key=key, Range=wanted)
+        return self.client.get_object(Bucket=self.bucket, Key=key, Range=wanted)
 
     def _is_surely_missing(self, key: str) -> bool:
         """Whether this identity may list the key's own name, and nothing is there."""
         try:
-            answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
+            answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1)
         except ClientError:
             return False
         return all(found["Key"] != key for found in answer.get("Contents", ()))
@@ -273,18 +273,23 @@ class S3Store:
         return f"{operation} on s3://{self.bucket}/{key} as {self._who}"
 
     @cached_property
-    def _session(self) -> boto3.Session:
-        if self._key is None:
-            return boto3.Session(region_name=self._region)
-        return boto3.Session(
-            aws_access_key_id=self._key.id,
-            aws_secret_access_key=self._key.secret.get_secret_value(),
-            region_name=self._region,
-        )
+    def client(self) -> S3Client:
+        """The boto3 client of this identity, for what the protocol does not have."""
+        return self._session.client("s3", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
 
     @cached_property
-    def _client(self) -> S3Client:
-        return self._session.client("s3", config=self._config(), endpoint_url=self._endpoint_url)
+    def _session(self) -> boto3.Session:
+        """The operator's login is found anew; issued keys need none, and share what is slow to load."""
+        return boto3.Session() if self._key is None else _shared_session()
+
+    def _login(self) -> dict[str, Any]:
+        login: dict[str, Any] = {"region_name": self._region}
+        if self._key is not None:
+            login |= {
+                "aws_access_key_id": self._key.id,
+                "aws_secret_access_key": self._key.secret.get_secret_value(),
+            }
+        return login
 
     def _config(self) -> Config:
         by_path = self._endpoint_url is not None or "." in self.bucket
@@ -305,19 +310,28 @@ class S3Store:
     def _presigner(self) -> Presigner:
         what = f"signing as {self._who}"
         with mapped(what):
-            found = self._session.get_credentials()
-            key = found.get_frozen_credentials() if found else None
-            if key is None or key.access_key is None or key.secret_key is None:
-                raise translate(NoCredentialsError(), what)
-            scheme, _, host = self._client.meta.endpoint_url.partition("://")
+            key, token = self._key, None
+            if key is None:
+                found = self._session.get_credentials()
+                login = found.get_frozen_credentials() if found else None
+                if login is None or login.access_key is None or login.secret_key is None:
+                    raise translate(NoCredentialsError(), what)
+                key = AccessKey(login.access_key, SecretStr(login.secret_key))
+                token = SecretStr(login.token) if login.token else None
+            scheme, _, host = self.client.meta.endpoint_url.partition("://")
         by_path = self._endpoint_url is not None or "." in self.bucket
         return Presigner(
-            key_id=key.access_key,
-            secret=SecretStr(key.secret_key),
-            session_token=SecretStr(key.token) if key.token else None,
+            key_id=key.id,
+            secret=key.secret,
+            session_token=token,
             region=self._region,
             base_url=f"{scheme}://{host}/{self.bucket}" if by_path else f"{scheme}://{self.bucket}.{host}",
         )
+
+
+@cache
+def _shared_session() -> boto3.Session:
+    return boto3.Session()
 
 
 def _bare(etag: str) -> str:
