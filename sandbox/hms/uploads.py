@@ -79,7 +79,7 @@ class Uploader:
 
         with self._lock:
             session = boto3.Session(storage.key, storage.secret, region_name=storage.region)
-            return session.client(
+            client = session.client(
                 "s3",
                 endpoint_url=self._endpoints[storage.type],
                 verify=str(self._authority),
@@ -93,6 +93,13 @@ class Uploader:
                     response_checksum_validation="when_required",
                 ),
             )
+        client.meta.events.register("before-call.s3", _stay_in_region)
+        return client
+
+
+def _stay_in_region(context: dict[str, Any], **_: Any) -> None:
+    """Keep boto3 from mending a wrong `options.region` by itself: that upload fails with 100ms."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _send_parts(client: S3Client, bucket: str, key: str, upload_id: str, file: Path) -> None:

@@ -12,6 +12,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 from hypercorn.app_wrappers import ASGIWrapper
@@ -93,7 +94,8 @@ class _Server:
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         application = ASGIWrapper(_with_extensions(self._application, writer))  # type: ignore[arg-type]
-        await TCPServer(application, loop, self._config, self._context, LifespanState(), reader, writer)
+        with suppress(OSError):  # a client that leaves in the middle is no event
+            await TCPServer(application, loop, self._config, self._context, LifespanState(), reader, writer)
 
 
 async def _peek(connection: socket.socket) -> bytes:

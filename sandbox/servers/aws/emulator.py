@@ -12,10 +12,14 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from types import ModuleType
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
+from xml.etree.ElementTree import ParseError
 
 import httpx
+from defusedxml.ElementTree import fromstring
 
 from sandbox.servers.files import make_private
 from sandbox.servers.serving import Application
@@ -37,6 +41,7 @@ def _policy(**statement: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
+_SAVE_SECONDS: Final = 0.5
 _OPERATOR_ROLE: Final = "sandbox-operator"
 _OPERATOR_TRUST: Final = _policy(Principal={"AWS": "*"}, Action="sts:AssumeRole")
 _OPERATOR_POLICY: Final = _policy(Action="*", Resource="*")
@@ -45,22 +50,22 @@ _OPERATOR_POLICY: Final = _policy(Action="*", Resource="*")
 class Emulator:
     """ministack in this process."""
 
-    def __init__(self, settings: Settings, folder: os.PathLike[str]) -> None:
+    def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
         self.root = f"root-{secrets.token_hex(16)}"
-        _configure(settings, str(folder), self.root)
+        _configure(settings, folder, self.root)
         from ministack import app
-        from ministack.core import iam_actions, iam_evaluator, persistence
+        from ministack.core import iam_evaluator, persistence, router
         from ministack.services import iam, s3, sts
 
-        self._app: ModuleType = app
-        self.evaluator: ModuleType = iam_evaluator
-        self.actions: ModuleType = iam_actions
-        self.iam: ModuleType = iam
-        self.s3: ModuleType = s3
-        self._sts: ModuleType = sts
-        self._persistence: ModuleType = persistence
-        self._saved = asyncio.Event()
+        self._app: Any = app
+        self.evaluator: Any = iam_evaluator
+        self.iam: Any = iam
+        self.s3: Any = s3
+        self._sts: Any = sts
+        self._persistence: Any = persistence
+        self._router: Any = router
+        self.changed = asyncio.Event()
 
     @property
     def application(self) -> Application:
@@ -108,15 +113,77 @@ class Emulator:
             request = client.request(method, path, headers={"authorization": signature}, **how)
             return await asyncio.create_task(request)
 
+    async def keep_saved(self) -> None:
+        """Save soon after every change, so that not even a kill loses much. Runs until it is cancelled."""
+        while True:
+            await self.changed.wait()
+            await asyncio.sleep(_SAVE_SECONDS)
+            self.changed.clear()
+            self.save()
+
     def save(self) -> None:
         """Write the state that is not object data (object data is on disk as soon as it is answered)."""
         self._persistence.save_all(self._app._build_persistence_save_dict())
 
+    def bucket_region(self, bucket: str) -> str | None:
+        """Where a bucket lies, whoever owns it; None if there is none."""
+        owner = self.s3._bucket_owner_account(bucket)
+        record = None if owner is None else self.s3._buckets.get_scoped(owner, None, bucket)
+        return None if record is None else record.get("region") or self._settings.region
 
-def _configure(settings: Settings, folder: str, root: str) -> None:
-    from pathlib import Path
+    def key_created(self, key: str) -> datetime | None:
+        """When an IAM user's access key was made; None for a key that is no user's."""
+        for (_, key_id), record in self.iam._access_keys._data.items():
+            if key_id == key:
+                return datetime.fromisoformat(record["CreateDate"])
+        return None
 
-    state, data = make_private(Path(folder) / "state"), make_private(Path(folder) / "objects")
+    def keys_of(self, user: str) -> list[str]:
+        """A user's access keys, in the account of the current request."""
+        return [key for key, record in self.iam._access_keys.items() if record["UserName"] == user]
+
+    def part_sizes(self, upload_id: str, body: bytes) -> list[tuple[int, int]]:
+        """Number and size of each part that a CompleteMultipartUpload document names; nothing if it is none."""
+        parts = (self.s3._multipart_uploads.get(upload_id) or {}).get("parts", {})
+        try:
+            numbers = [int(e.text or "") for e in fromstring(body).iter() if e.tag.rpartition("}")[2] == "PartNumber"]
+        except (ParseError, ValueError):
+            return []
+        return [(number, parts[number]["size"]) for number in numbers if number in parts]
+
+    def may_list(self, bucket: str, prefix: str, headers: Headers, query: Query) -> bool:
+        """Whether the current request's caller may list a bucket with this prefix."""
+        key = self._router.extract_access_key_id(headers, query)
+        if not key:
+            owner = self.s3._bucket_owner_account(bucket)
+            allowed: bool = self.s3._foreign_bucket_allows(owner, bucket, "", "GET", {"prefix": [prefix]}, "", headers)
+            return allowed
+        region, resource = self.bucket_region(bucket), f"arn:aws:s3:::{bucket}"
+        context = {"s3:prefix": prefix}
+        denied = self.evaluator.enforce(
+            key, "s3:ListBucket", "s3", region, resource_arn=resource, service_context=context
+        )
+        return denied is None
+
+    def lifecycle_of(self, bucket: str) -> bytes | None:
+        """A bucket's LifecycleConfiguration document."""
+        status, _, body = self.s3._get_bucket_lifecycle(bucket)
+        return body if status == HTTPStatus.OK else None
+
+    def set_storage_class(self, bucket: str, key: str, version_id: str, storage_class: str) -> None:
+        """Move one version to a storage class in place, which no call of S3 does."""
+        record = self.s3._buckets[bucket]
+        current = record["objects"].get(key)
+        if current is not None and (current.get("version_id") or "null") == version_id:
+            current["storage_class"] = storage_class
+        for version in self.s3._object_versions.get((bucket, key)) or []:
+            if version["version_id"] == version_id:
+                version["storage_class"] = storage_class
+        self.s3._persist_version_state(bucket, key, record)
+
+
+def _configure(settings: Settings, folder: Path, root: str) -> None:
+    state, data = make_private(folder / "state"), make_private(folder / "objects")
     os.environ.update(
         AUTH="true",
         SERVICES="s3,iam,sts,kms",

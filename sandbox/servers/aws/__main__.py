@@ -1,0 +1,46 @@
+"""The AWS server's process: ministack, what makes it stricter, and the saving of its state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+
+from sandbox.servers.aws.emulator import Emulator
+from sandbox.servers.aws.errors import status_error
+from sandbox.servers.aws.gateway import Gateway
+from sandbox.servers.aws.strict import make_strict
+from sandbox.servers.child import Order, run
+from sandbox.servers.faults import Faults
+from sandbox.servers.serving import Application
+
+
+@asynccontextmanager
+async def opened(order: Order) -> AsyncIterator[Application]:
+    """The gateway in front of ministack; the state is saved when it is left."""
+    emulator = Emulator(order.settings, order.layout.data("aws"))
+    await emulator.open()
+    make_strict(emulator)
+    saving = asyncio.create_task(emulator.keep_saved())
+    try:
+        yield Faults(Gateway(emulator, partial(_sweep, order, emulator)), status_error)
+    finally:
+        saving.cancel()
+        emulator.save()
+
+
+def _sweep(order: Order, emulator: Emulator, now: datetime) -> list[dict[str, str]]:
+    """Run the lifecycle over the server's own port, in a thread, as root."""
+    import boto3  # takes longer to load than all else here, and few need it
+
+    from sandbox.servers.aws.sweep import sweep
+
+    session = boto3.Session(emulator.root, "unchecked", region_name=order.settings.region)
+    client = session.client("s3", endpoint_url=order.url("aws"), verify=str(order.layout.authority))
+    return sweep(client, emulator.lifecycle_of, emulator.set_storage_class, now)
+
+
+if __name__ == "__main__":
+    run(opened)
