@@ -163,9 +163,9 @@ def _fault(key: str) -> str | None:
 
 
 _ID = r"[A-Za-z0-9_{}-]+"
-_DAY = r"(?P<day>\d{8}|\d{4}-\d{2}-\d{2})"
+_DAY = r"(?P<day>[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2})"
 _FILE = r"(?P<file>[^/]+)"
-_HLS = rf"hls/(?P<room_id>{_ID})/{_DAY}/(?P<epoch>\d+)"
+_HLS = rf"hls/(?P<room_id>{_ID})/{_DAY}/(?P<epoch>[0-9]+)"
 _FORMS: Final[Mapping[RecordingKind, re.Pattern[str]]] = {
     RecordingKind.COMPOSITE: re.compile(rf"beam/(?P<room_id>{_ID})/{_DAY}/{_FILE}"),
     RecordingKind.HLS_LAYER: re.compile(rf"{_HLS}/file-recording/{_FILE}"),
@@ -176,7 +176,7 @@ _FORMS: Final[Mapping[RecordingKind, re.Pattern[str]]] = {
         rf"(?P<room_id>{_ID})/{_DAY}/(?P<session_id>{_ID})/(?P<peer_id>{_ID})/(?P<stream_id>{_ID})/{_FILE}"
     ),
 }
-_NAME_REST = re.compile(r"(?P<epoch>\d{9,})(?:-(?P<layer>[A-Za-z0-9_]+))?(?:\.[^/]*)?")
+_NAME_REST = re.compile(r"(?P<epoch>[0-9]{9,})(?:-(?P<layer>[A-Za-z0-9_]+))?(?:\.[^/]*)?")
 
 
 def _classify(home: Home, key: str) -> RecordingPath:
