@@ -38,6 +38,17 @@ _FAILED_FIX: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What came of a trial: its checks, and as far as they got the path, the size in bytes and the SHA-256."""
+
+    checks: Sequence[Check]
+    recording_id: str
+    path: str | None
+    size: int | None
+    sha256: str | None
+
+
 @dataclass
 class Trial:
     """One trial recording in one room. `reader` and `http` fetch what 100ms delivers."""
@@ -137,10 +148,11 @@ class Trial:
             until,
         )
 
-    def check(self, recording: Recording, report: Callable[[Check], None]) -> list[Check]:
-        """Prove the delivered recording: asset, path, object, size, download, Range."""
+    def prove(self, recording: Recording, report: Callable[[Check], None]) -> Proof:
+        """Check the delivered recording: asset, path, object, size, download, Range."""
         delivered = _Delivered(self, recording)
-        return run_probes(delivered.probes(), report)
+        checks = run_probes(delivered.probes(), report)
+        return Proof(checks, recording.id, delivered.path, delivered.size, delivered.sha256)
 
     def _poll(
         self,
@@ -167,6 +179,9 @@ class _Delivered:
         self._asset: RecordingAsset
         self._key: str
         self._info: ObjectInfo
+        self.path: str | None = None
+        self.size: int | None = None
+        self.sha256: str | None = None
 
     def probes(self) -> Sequence[Probe]:
         return (
@@ -199,7 +214,7 @@ class _Delivered:
             parsed = Home.of(self._trial.outputs).own(self._asset.path)
         except UsageError as error:
             raise Fault(str(error), "template uses other storage: run `recordings register`") from None
-        self._key = parsed.key
+        self._key, self.path = parsed.key, self._asset.path
         return f"{self._asset.path} ({parsed.kind.value})"
 
     def _head(self) -> str:
@@ -220,6 +235,7 @@ class _Delivered:
         size, digest = self._retried(partial(self._stream, {}, 200))
         if size != self._info.size:
             raise Fault(f"{size} bytes came, the bucket has {self._info.size}", "a proxy in between changes answers")
+        self.size, self.sha256 = size, digest
         return f"{size} bytes, SHA-256 {digest}"
 
     def _range(self) -> str:

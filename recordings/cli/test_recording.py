@@ -71,7 +71,9 @@ def _carry_out(
         frame.tell(f"taking up recording {recording.id} ({recording.status})")
     with _progress(frame, limit) as tick:
         recording = trial.wait(recording, limit, tick)
-    conclude(frame, trial.check(recording, partial(show_check, frame)), recording=recording.id, room=trial.room_id)
+    proof = trial.prove(recording, partial(show_check, frame))
+    told = {"room": trial.room_id, "recording": proof.recording_id, "path": proof.path}
+    conclude(frame, proof.checks, **told, size=proof.size, sha256=proof.sha256)
 
 
 def _show_steps(frame: Frame, room: str, earlier: Recording | None, keep: str) -> None:
