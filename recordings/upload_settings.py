@@ -23,6 +23,8 @@ UPLOAD_TYPES: Mapping[StorageProvider, str] = {StorageProvider.S3: "s3", Storage
 Settings = Mapping[str, Any]
 
 _ABSENT = object()
+_OBJECTS = ("recording", "recording.upload", "recording.upload.options", "recording.upload.credentials")
+"""Outer before inner."""
 _SHOWN = frozenset({"type", "location", "prefix", "options.region", "credentials.key"})
 """Properties whose values a diff may show; all others may hold a secret."""
 
@@ -58,17 +60,12 @@ class Upload:
 
 def check_form(settings: Settings) -> None:
     """Raise HmsError unless what we go through has the documented form: objects, or null where nothing is set."""
-    node: Any = settings
-    for depth, name in enumerate(("recording", "upload", "credentials")):
-        node = node.get(name)
-        if node is None:
-            return
-        if not isinstance(node, Mapping):
-            where = ".".join(("recording", "upload", "credentials")[: depth + 1])
+    for where in _OBJECTS:
+        node: Any = settings
+        for name in where.split("."):
+            node = (node or {}).get(name)
+        if node is not None and not isinstance(node, Mapping):
             raise HmsError(f"100ms gave settings whose {where} is a JSON {type(node).__name__}, not an object")
-    options = settings["recording"]["upload"].get("options")
-    if options is not None and not isinstance(options, Mapping):
-        raise HmsError(f"100ms gave settings whose recording.upload.options is a JSON {type(options).__name__}")
 
 
 def upload_of(settings: Settings) -> Mapping[str, Any] | None:

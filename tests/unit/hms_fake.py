@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,8 +33,16 @@ ACCESS_KEY = "access-key"
 CUSTOMER = "627cda54ff688c037a39291b"
 START = 1_790_000_000.0
 
+SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
+
 Hook = Callable[[str], httpx.Response | None]
 """Gets `METHOD /path`; may raise, or give a response instead of the real one."""
+
+
+def seeded() -> random.Random:
+    """Chance for one test; pytest shows the printed seed if it fails, and TEST_SEED repeats it."""
+    print(f"TEST_SEED={SEED}")
+    return random.Random(SEED)
 
 
 class KilledError(BaseException):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import random
 import ssl
 import traceback
@@ -26,17 +25,15 @@ from recordings.errors import (
 from recordings.hms_auth import HmsCredentials
 from recordings.hms_wire import Wire, path
 from recordings.retry import RetryPolicy
-from tests.unit.hms_fake import Clock, credentials, http_date
+from tests.unit.hms_fake import Clock, credentials, http_date, seeded
 
 Answer = Callable[[httpx.Request], httpx.Response]
 CANARY = "canary-4f9c1e"
-SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
 
 
 @pytest.fixture
 def rng() -> random.Random:
-    print(f"TEST_SEED={SEED}")
-    return random.Random(SEED)
+    return seeded()
 
 
 def wire(handle: Answer, clock: Clock | None = None, who: HmsCredentials | None = None) -> Wire:
