@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 _HOLDS_SECRETS: Final = ("writerExternal", "readerExternal")
 _SHOWN: Final = 120
@@ -52,8 +53,8 @@ def _fault(
     values: Mapping[str, Any],
     secret_keys: Collection[str],
 ) -> str:
-    key = str(location[0])
-    path = ".".join(str(part) for part in location if part != "[key]")
+    key = to_camel(str(location[0]))  # a default that fails is reported under the field's name
+    path = ".".join([key, *(str(part) for part in location[1:] if part != "[key]")])
     name = _OTHER_NAMES.get(path, f"recordings:{path}")
     if kind == "missing":
         return f"{name}: {_MISSING.get(path, 'is missing')}"
@@ -63,7 +64,7 @@ def _fault(
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 
