@@ -25,6 +25,10 @@ def main() -> None:
         from sandbox.servers.cli import app as servers
 
         _mount(app, servers)
+    if chosen in (None, "demo"):
+        from sandbox.demo.cli import app as demo
+
+        _mount(app, demo)
     app(prog_name="python -m sandbox")
 
 

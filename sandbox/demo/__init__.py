@@ -1,0 +1,1 @@
+"""The demo: the whole job in front of the reader, by the commands that a user would give."""

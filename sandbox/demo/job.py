@@ -1,0 +1,190 @@
+"""The job that the demo does, from an empty cloud to an empty cloud, by the commands a user would give.
+
+Every claim on a line is read back through another client (`sandbox.demo.witness`) than the one that made it true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from recordings.outputs import StackOutputs
+from recordings.paths import Home
+from recordings.stores import Identity, open_store
+from sandbox.demo.steps import DemoStep, StepError
+from sandbox.demo.witness import AwsWitness, CloudWitness, HmsWitness, Visitor
+from sandbox.servers import Sandbox, SandboxError
+
+ROOT = Path(__file__).resolve().parents[2]
+STACK = "dev"
+TAIL_LINES = 12
+
+
+class Job:
+    """The state that the steps hand on, and the steps themselves."""
+
+    cloud: CloudWitness
+    hms: HmsWitness
+    visitor: Visitor
+    outputs: StackOutputs
+    before: Any
+    asset: dict[str, Any]
+    url: str
+
+    def __init__(self, folder: Path, witness: Callable[[dict[str, str]], CloudWitness] = AwsWitness) -> None:
+        self.sandbox = Sandbox(folder)
+        self._witness = witness
+        self.env: dict[str, str] = {}
+
+    def steps(self) -> list[DemoStep]:
+        """Every step in its order."""
+        logs = f"see the logs under {self.sandbox.dir}"
+        again = f"run `make demo` again; {logs}"
+        return [
+            DemoStep("start the sandbox", self.start, f"is another program in the way? {logs}"),
+            DemoStep("preview", self.preview, "read the message: it names the key of Pulumi.dev.yaml to change"),
+            DemoStep("up", self.up, f"run `make demo` again: it starts from an empty cloud; {logs}"),
+            DemoStep("register with 100ms", self.register, again),
+            DemoStep("verify with the issued keys", self.verify, "the failed check above says the fix"),
+            DemoStep("start and stop a test recording", self.record, again),
+            DemoStep("the recording is in the bucket", self.in_bucket, again),
+            DemoStep("its path is in the 100ms asset", self.in_asset, again),
+            DemoStep("a signed URL downloads it", self.download, again),
+            DemoStep("without a valid signature: refused", self.refused, again),
+            DemoStep("preview again: no change", self.no_change, "the preview's diff shows what drifted"),
+            DemoStep("unregister: the template as it was", self.unregister, again),
+            DemoStep("destroy: no bucket, no user left", self.destroy, again),
+            DemoStep("stop the sandbox", self.stop, logs),
+        ]
+
+    def start(self) -> str:
+        """Start the servers; the operator's environment is theirs from here on."""
+        try:
+            self.sandbox.start(watched=os.getpid())
+        except SandboxError as error:
+            raise StepError(str(error)) from None
+        state = {"PULUMI_BACKEND_URL": (self.sandbox.dir / "state").as_uri()}
+        self.env = {**os.environ, **self.sandbox.env, **state}
+        self.cloud, self.hms, self.visitor = self._witness(self.env), HmsWitness(self.env), Visitor(self.env)
+        self.before = self._settings()
+        return f"{', '.join(server.name for server in self.sandbox.status())} on 127.0.0.1 over TLS"
+
+    def preview(self) -> str:
+        """`pulumi preview`."""
+        changes = json.loads(self._engine("preview", "--json"))["changeSummary"]
+        return ", ".join(f"{count} to {operation}" for operation, count in changes.items())
+
+    def up(self) -> str:
+        """`pulumi up --yes`."""
+        self._engine("up", "--yes")
+        self.outputs = StackOutputs.from_json(self._engine("stack", "output", "--json", "--show-secrets"))
+        return f"bucket {self.outputs.bucket_name}, a writer, a reader"
+
+    def register(self) -> str:
+        """`recordings register`."""
+        self._recordings("register", "--template", self.env["HMS_TEMPLATE_ID"])
+        upload = self._settings()["recording"]["upload"]
+        return f"template {self.env['HMS_TEMPLATE_ID']} uploads to {upload['type']}://{upload['location']}/{upload['prefix']}"
+
+    def verify(self) -> str:
+        """`recordings verify`."""
+        checks = self._recordings("verify", "--template", self.env["HMS_TEMPLATE_ID"])["checks"]
+        passed = [check for check in checks if check["status"] == "passed"]
+        if len(passed) != len(checks):
+            raise StepError(f"only {len(passed)} of {len(checks)} checks ran and passed")
+        denied = sum(check["title"].startswith("denied:") for check in checks)
+        return f"{len(passed)} checks passed, {denied} of them things that must be denied"
+
+    def record(self) -> str:
+        """`recordings test-recording`."""
+        self.asset = self._recordings("test-recording", "--keep", "1s", "--room", self.env["HMS_ROOM_ID"])
+        return f"room {self.asset['room']}, recording {self.asset['recording']}"
+
+    def in_bucket(self) -> str:
+        """Ask the cloud's own client."""
+        key = Home.of(self.outputs).own(self.asset["path"]).key
+        return f"{self.cloud.size(self.outputs.bucket_name, key):,} bytes at {key}"
+
+    def in_asset(self) -> str:
+        """Ask 100ms."""
+        assets = self.hms.get("/recording-assets", room_id=self.env["HMS_ROOM_ID"])["data"]
+        paths = [asset["path"] for asset in assets if asset["status"] == "completed"]
+        if self.asset["path"] not in paths:
+            raise StepError(f"no completed asset of the room has the path {self.asset['path']}: {paths}")
+        return self.asset["path"]
+
+    def download(self) -> str:
+        """`recordings sign`, then GET it with no credentials."""
+        self.url = self._recordings("sign", self.asset["path"], "--expires", "10m")["url"]
+        answer = self.visitor.get(self.url)
+        key = Home.of(self.outputs).own(self.asset["path"]).key
+        digest = hashlib.sha256(answer.content).hexdigest()
+        if answer.status_code != 200 or digest != self.cloud.sha256(self.outputs.bucket_name, key):
+            raise StepError(f"HTTP {answer.status_code}: the bytes downloaded are not those in the bucket")
+        return f"{len(answer.content):,} bytes, SHA-256 {digest}"
+
+    def refused(self) -> str:
+        """The same URL without, with a changed and with an old signature."""
+        key = Home.of(self.outputs).own(self.asset["path"]).key
+        past = datetime.now(UTC) - timedelta(hours=2)
+        expired = open_store(self.outputs, Identity.READER).sign(key, timedelta(hours=1), at=past).reveal()
+        tampered = self.url[:-1] + ("0" if self.url[-1] != "0" else "1")
+        urls = {"unsigned": self.url.split("?")[0], "tampered": tampered, "expired": expired}
+        answers = {name: self.visitor.get(url).status_code for name, url in urls.items()}
+        if set(answers.values()) != {403}:
+            raise StepError(f"every answer should be 403: {answers}")
+        return ", ".join(f"{name} {status}" for name, status in answers.items())
+
+    def no_change(self) -> str:
+        """`pulumi preview --expect-no-changes`."""
+        changes = json.loads(self._engine("preview", "--json", "--expect-no-changes"))["changeSummary"]
+        return f"{changes['same']} unchanged"
+
+    def unregister(self) -> str:
+        """`recordings unregister`, and compare what 100ms holds with what it held at the start."""
+        self._recordings("unregister", "--template", self.env["HMS_TEMPLATE_ID"])
+        if self._settings() != self.before:
+            raise StepError("the template's settings are not what they were at the start")
+        return f"template {self.env['HMS_TEMPLATE_ID']}: settings equal to those before"
+
+    def destroy(self) -> str:
+        """`pulumi destroy --yes`, and ask the cloud what is left."""
+        self._engine("destroy", "--yes")
+        if remains := self.cloud.remains():
+            raise StepError(f"still there: {', '.join(remains)}")
+        return "0 buckets, 0 users"
+
+    def stop(self) -> str:
+        """Stop the servers."""
+        self.sandbox.stop()
+        return "no process left"
+
+    def _settings(self) -> Any:
+        return self.hms.get(f"/templates/{self.env['HMS_TEMPLATE_ID']}/settings")
+
+    def _engine(self, *arguments: str) -> str:
+        return self._run("-m", "sandbox", *arguments, "--stack", STACK)
+
+    def _recordings(self, *arguments: str) -> Any:
+        return json.loads(self._run("-m", "recordings", *arguments, "--stack", STACK, "--json"))
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True)  # noqa: S603
+        if done.returncode != 0:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-TAIL_LINES:]
+            command = " ".join(arguments[1:])
+            raise StepError("\n".join([f"`{command}` ended with exit code {done.returncode}:", *said]))
+        return done.stdout
+
+
+def fresh_folder() -> Path:
+    """A new folder for one demo, private to this user."""
+    return Path(tempfile.mkdtemp(prefix="recordings-demo-"))
