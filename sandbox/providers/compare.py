@@ -16,11 +16,15 @@ from sandbox.values import UNKNOWN, Properties, Value
 
 @dataclass(frozen=True)
 class Rules:
-    """How to compare: JSON properties, paths of sets (`rules`, `rules[].methods`), defaults at the top level."""
+    """How to compare: JSON properties, paths of sets (`rules`, `rules[].methods`), defaults at the top level.
+
+    `nothing` maps a path below the top level to the values that mean the same there as no value.
+    """
 
     json: Set[str] = frozenset()
     sets: Set[str] = frozenset()
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    nothing: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
 
 def differences(old: Properties, new: Properties, rules: Rules) -> dict[str, DiffKind]:
@@ -51,6 +55,7 @@ def _properties(
 
 
 def _values(old: Value, new: Value, path: str, pattern: str, rules: Rules) -> Iterator[tuple[str, DiffKind]]:
+    old, new = (None if side in rules.nothing.get(pattern, ()) else side for side in (old, new))
     if old is None or new is None:
         if old is not None:
             yield path, DiffKind.DELETE

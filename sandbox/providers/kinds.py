@@ -148,7 +148,12 @@ class TableProvider:
         found = kind.read(id_, outputs)
         if found is None:
             return None
-        return ResourceState(found.id, _settled(kind, inputs or {}, found.inputs), found.outputs)
+        known = outputs or {}
+        settled = {
+            name: known[name] if name in known and same(name, known[name], value, kind.rules) else value
+            for name, value in found.outputs.items()
+        }
+        return ResourceState(found.id, dict(_settled(kind, inputs or {}, found.inputs)), settled)
 
     def update(self, type_: str, state: ResourceState, new: Properties, *, preview: bool) -> ResourceState:
         """Change it in place. A preview keeps the outputs that no changed input bears on."""
@@ -222,11 +227,7 @@ def _name_is_taken(kind: Kind, old: Properties, new: Properties) -> bool:
     )
 
 
-def _settled(kind: Kind, old: Properties, found: Properties) -> Properties:
-    return dict(_settle(kind, old, found))
-
-
-def _settle(kind: Kind, old: Properties, found: Properties) -> Iterator[tuple[str, object]]:
+def _settled(kind: Kind, old: Properties, found: Properties) -> Iterator[tuple[str, object]]:
     for key, value in old.items():
         if key.startswith("__") or key in kind.unobserved or same(key, value, found.get(key), kind.rules):
             yield key, value

@@ -131,3 +131,13 @@ def test_policies_of_other_meaning_differ(changes: Properties) -> None:
 def test_text_that_is_no_json_stands_for_itself() -> None:
     """A broken document is compared as text rather than an error here."""
     assert canonical_document("{broken") == "{broken"
+
+
+def test_value_that_means_nothing_is_the_same_as_none() -> None:
+    """Below the top level too: a filter that lets everything through is no filter."""
+    rules = Rules(nothing={"rules[].filter": ({}, {"prefix": ""})})
+    assert differences({"rules": [{"filter": {"prefix": ""}}]}, {"rules": [{}]}, rules) == {}
+    assert differences({"rules": [{"filter": {}}]}, {"rules": [{"filter": {"prefix": ""}}]}, rules) == {}
+    assert differences({"rules": [{}]}, {"rules": [{"filter": {"prefix": "a"}}]}, rules) == {
+        "rules[0].filter": DiffKind.ADD
+    }

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulumi._types import input_type_py_to_pulumi_names, resource_types
 
@@ -137,6 +137,7 @@ def test_set_paths_lead_to_lists(kind: Kind) -> None:
 
 
 @each_kind
+@settings(max_examples=30)
 @given(data=st.data())
 def test_check_accepts_whatever_fits_the_class(kind: Kind, data: st.DataObject) -> None:
     """Inputs drawn from the class' own annotations pass, and come back as they were."""

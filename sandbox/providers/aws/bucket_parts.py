@@ -122,7 +122,7 @@ class Encryption(BucketPart):
     type_ = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     args = "pulumi_aws.s3.bucket_server_side_encryption_configuration:BucketServerSideEncryptionConfigurationInitArgs"
     absent = frozenset({"ServerSideEncryptionConfigurationNotFoundError"})
-    rules = Rules(sets=frozenset({"rules"}))
+    rules = Rules(sets=frozenset({"rules"}), nothing={"rules[].bucketKeyEnabled": (False,)})
 
     def faults(self, inputs: Properties) -> Iterable[CheckFailure]:
         """The algorithms, and that a key belongs to KMS."""
@@ -140,10 +140,9 @@ class Encryption(BucketPart):
         self.cloud.s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": to_api(rules)})
 
     def get(self, bucket: str) -> Properties | None:
-        """GetBucketEncryption; a bucket key that is off is left out."""
+        """GetBucketEncryption."""
         answer = self.cloud.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
-        rules = from_api(answer["Rules"])
-        return {"rules": [{k: v for k, v in rule.items() if (k, v) != ("bucketKeyEnabled", False)} for rule in rules]}
+        return {"rules": from_api(answer["Rules"])}
 
     def remove(self, bucket: str, state: ResourceState) -> None:
         """DeleteBucketEncryption."""

@@ -118,7 +118,7 @@ class Cloud:
             endpoint_url=self._endpoint,
             aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=os.environ.get("AWS_SESSION_TOKEN"),
+            aws_session_token=os.environ.get("AWS_SESSION_TOKEN") or None,
             verify=os.environ.get("AWS_CA_BUNDLE") or None,
             config=botocore.config.Config(
                 connect_timeout=10,

@@ -40,6 +40,13 @@ class Lifecycle(BucketPart):
     rules = Rules(
         sets=frozenset({"rules[].transitions", "rules[].noncurrentVersionTransitions"}),
         defaults={"transitionDefaultMinimumObjectSize": _DEFAULT_SIZE},
+        nothing={
+            "rules[].expiration.expiredObjectDeleteMarker": (False,),
+            "rules[].filter": ({}, _NO_FILTER),
+            "rules[].filter.and.objectSizeGreaterThan": (0,),
+            "rules[].noncurrentVersionTransitions": ([],),
+            "rules[].transitions": ([],),
+        },
     )
 
     def faults(self, inputs: Properties) -> Iterable[CheckFailure]:
@@ -86,9 +93,6 @@ def _with_filter(rule: Properties) -> Properties:
 
 def _plain(rule: Properties) -> Properties:
     kept = {key: value for key, value in rule.items() if value != []}
-    both = _map(_map(kept.get("filter")).get("and"))
-    if both.get("objectSizeGreaterThan") == 0:  # The API's default, which it may spell out.
-        del both["objectSizeGreaterThan"]
     if kept.get("filter") in ({}, _NO_FILTER):
         del kept["filter"]
     return kept
