@@ -263,26 +263,11 @@ def parse_settings(
     `region` is `aws:region`; `secret_keys` are the keys of `raw` that are stored encrypted. Raises ConfigurationError
     that names every fault: key, value (never a secret's) and what is legal.
     """
-    values: dict[str, Any] = {
-        key: text for key, text in raw.items() if key in KEYS and not (key in _BLANK_IS_UNSET and text in ("", "{}"))
-    }
-    for role in ("writer", "reader"):
-        if f"{role}External" not in values:
-            values.setdefault(f"{role}Name", f"100ms-recording-{'user' if role == 'writer' else role}-{stack}")
-    values.setdefault("environment", stack)
+    given = {key: text for key, text in raw.items() if not (key in _BLANK_IS_UNSET and text in ("", "{}"))}
+    faults = unknown_keys(raw, KEYS) + _secrecy(given, secret_keys)
+    values: dict[str, Any] = {"environment": stack, **_user_names(given, stack)}
+    values |= {key: text for key, text in given.items() if key in KEYS}
     values |= {"stack": stack, "endpointUrl": endpoint_url} | ({"region": region} if region else {})
-    faults = unknown_keys(raw, KEYS)
-    faults += [
-        f"recordings:{key}: is stored in plain text; set it anew with "
-        f"`pulumi config set --path --secret recordings:{key}.secretAccessKey`, then replace that key: it was exposed"
-        for key in EXTERNAL
-        if key in values and key not in secret_keys
-    ]
-    faults += [
-        f"recordings:{key}: is stored as a secret, but ends in names, policies or outputs, which are none; set it "
-        "anew without --secret"
-        for key in sorted({*secret_keys} & {*KEYS} - {*EXTERNAL})
-    ]
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(values)
@@ -294,6 +279,26 @@ def parse_settings(
             f"Correct Pulumi.{stack}.yaml, or use `pulumi config set recordings:KEY VALUE`."
         )
     return settings
+
+
+def _user_names(given: Collection[str], stack: str) -> dict[str, str]:
+    """Name the IAM users after the stack; an external key has none."""
+    names = {"writer": f"100ms-recording-user-{stack}", "reader": f"100ms-recording-reader-{stack}"}
+    return {f"{role}Name": name for role, name in names.items() if f"{role}External" not in given}
+
+
+def _secrecy(given: Collection[str], secret_keys: Collection[str]) -> list[str]:
+    """Give a fault for a secret that is stored in plain text, and for a secret that would not stay one."""
+    return [
+        f"recordings:{key}: is stored in plain text; set it anew with "
+        f"`pulumi config set --path --secret recordings:{key}.secretAccessKey`, then replace that key: it was exposed"
+        for key in EXTERNAL
+        if key in given and key not in secret_keys
+    ] + [
+        f"recordings:{key}: is stored as a secret, but ends in names, policies or outputs, which are none; set it "
+        "anew without --secret"
+        for key in sorted({*secret_keys} & {*KEYS} - {*EXTERNAL})
+    ]
 
 
 def validated(args: Mapping[str, Any], component: str) -> StorageSettings:
