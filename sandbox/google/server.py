@@ -1,4 +1,4 @@
-"""The process of the sandbox's Google, and the files and variables through which clients find it.
+"""The process of the sandbox's Google.
 
 On each start it writes the operator's credentials file (0600): a JSON key whose `token_uri` points here. The key is
 made once; the file keeps it, for the state holds the public half alone.
@@ -14,44 +14,18 @@ from pathlib import Path
 from sandbox.google import accounts, blobs
 from sandbox.google.app import App
 from sandbox.google.cloud import OPERATOR, Cloud
+from sandbox.google.environment import CREDENTIALS
 from sandbox.google.state import State
 from sandbox.servers.child import Order, run
-from sandbox.servers.files import Layout, write_json
+from sandbox.servers.files import write_json
 from sandbox.servers.serving import Application
-
-
-def credentials_file(layout: Layout) -> Path:
-    """The operator's JSON key (`GOOGLE_APPLICATION_CREDENTIALS`)."""
-    return layout.data("google") / "operator.json"
-
-
-def environment(layout: Layout, url: str) -> dict[str, str]:
-    """What Google clients need in their environment; empty before the first start.
-
-    The custom endpoints are those that the Terraform and Pulumi providers read.
-    """
-    path = credentials_file(layout)
-    if not path.exists():
-        return {}
-    project = json.loads(path.read_text())["project_id"]
-    return {
-        "GOOGLE_APPLICATION_CREDENTIALS": str(path),
-        "GOOGLE_CLOUD_PROJECT": project,
-        "GOOGLE_PROJECT": project,
-        "GOOGLE_ENDPOINT_URL": url,
-        "GOOGLE_STORAGE_CUSTOM_ENDPOINT": f"{url}/storage/v1/",
-        "GOOGLE_IAM_CUSTOM_ENDPOINT": f"{url}/v1/",
-        "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT": f"{url}/v1/",
-        "GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT": f"{url}/v3/",
-        "REQUESTS_CA_BUNDLE": str(layout.authority),
-    }
 
 
 def opened_cloud(folder: Path, url: str) -> Cloud:
     """The state under `folder`, with an operator whose credentials file is right for `url`."""
     cloud = Cloud(State(folder))
     _remove_orphans(cloud)
-    path = folder / "operator.json"
+    path = folder / CREDENTIALS
     if path.exists():
         credentials = json.loads(path.read_text())
     else:

@@ -21,6 +21,7 @@ from sandbox.google.errors import OAuthError, bad_credentials
 from sandbox.google.http import Json, Request, Response, json_response
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_PREFIX: Final = "ya29.c."
 _LIFE: Final = timedelta(hours=1)
 _SKEW_SECONDS: Final = 300
 _GOOGLE: Final = ("https://oauth2.googleapis.com/token", "https://www.googleapis.com/oauth2/v4/token")
@@ -41,7 +42,7 @@ async def post_token(cloud: Cloud, request: Request) -> Response:
 
 def email_of(cloud: Cloud, token: str, base: str) -> str:
     """The service account that a bearer token stands for. Raises GoogleError 401."""
-    if token.count(".") == 2:
+    if not token.startswith(_PREFIX):
         try:
             return str(_claims(cloud, token, (_SERVICE, f"{base}/"), scoped=True)["iss"])
         except OAuthError:
@@ -53,7 +54,7 @@ def email_of(cloud: Cloud, token: str, base: str) -> str:
 
 
 def _issue(cloud: Cloud, email: str) -> Json:
-    token = "ya29.c." + secrets.token_urlsafe(48)
+    token = _PREFIX + secrets.token_urlsafe(48)
     moment = now()
     with cloud.state.change():
         for old in cloud.state.all("token"):

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from recordings.errors import RecordingsError
+from sandbox.google.environment import google_environment
 from sandbox.servers.files import Layout, make_private
 from sandbox.servers.settings import Settings, load_settings
 from sandbox.servers.supervisor import PROJECT, SERVERS
@@ -132,6 +133,7 @@ class Sandbox:
             "AWS_REGION": settings.region,
             "AWS_DEFAULT_REGION": settings.region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **google_environment(self._layout, self._url("google")),
             "HMS_API_URL": self._url("hms") + "/v2",
             "HMS_ACCESS_KEY": settings.hms_access_key,
             "HMS_APP_SECRET": settings.hms_app_secret,

@@ -26,7 +26,11 @@ from sandbox.servers.child import READY, Order
 from sandbox.servers.files import Layout, make_private, write_json
 from sandbox.servers.settings import Settings, load_settings
 
-SERVERS: Final[Mapping[str, str]] = {"aws": "sandbox.servers.aws", "hms": "sandbox.hms.server"}
+SERVERS: Final[Mapping[str, str]] = {
+    "aws": "sandbox.servers.aws",
+    "google": "sandbox.google.server",
+    "hms": "sandbox.hms.server",
+}
 """The servers of a sandbox, and the module that runs each."""
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
