@@ -52,7 +52,7 @@ def table(context: Context, hms: HmsClient | None, template_ids: Sequence[str]) 
 
 def _storage(context: Context) -> Iterator[Probe]:
     yield _probe("region", "the bucket lies where the stack says", storage.region, context)
-    yield _probe("writer-put", "the writer's key works and uploads", storage.writer_put, context)
+    yield _probe("writer-put", "the writer's key works and uploads", storage.writer_put, context, "region")
     yield _probe("writer-multipart", "the writer uploads in parts", storage.writer_multipart, context, "writer-put")
     yield _probe("writer-abort", "the writer aborts an upload", storage.writer_abort, context, "writer-put")
     yield _probe("reader-head", "content type and length are as written", storage.reader_head, context, "writer-put")

@@ -41,9 +41,9 @@ def expired_url(context: Context) -> str:
 def tampered_url(context: Context) -> str:
     """A signature with one digit changed, and a good signature on another key."""
     url = context.sign(context.small_key).reveal()
-    other_digit = "0" if url[-1] != "0" else "1"
-    other_key = url.replace(context.small_key, context.parts_key, 1)
-    said = [_refused(context.fetch(t, of=context.small_key), _PUBLIC) for t in (url[:-1] + other_digit, other_key)]
+    other_digit = url[:-1] + ("0" if url[-1] != "0" else "1")
+    other_key = context.reader.url(context.parts_key) + "?" + url.partition("?")[2]
+    said = [_refused(context.fetch(forged, of=context.small_key), _PUBLIC) for forged in (other_digit, other_key)]
     return said[0]
 
 

@@ -1,0 +1,135 @@
+"""A bucket with writer and reader as a stack would have them, made by another client than the project's own.
+
+Quicker than a deployment, and free to be damaged: each test takes one guard away.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+
+from recordings.outputs import StackOutputs, WriterAccess
+from recordings.policies import bucket_policy, reader_policy, writer_policy
+from recordings.verification.cors import EXPOSED
+from sandbox.servers import Sandbox
+
+
+@contextmanager
+def entered(sandbox: Sandbox) -> Iterator[None]:
+    """This process becomes a client of the sandbox for a while: endpoints, certificate, the operator's login."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.env.items():
+            patch.setenv(name, value)
+        yield
+
+
+@dataclass
+class Stand:
+    """One bucket, its two users and the outputs that describe them. Use it inside `entered`."""
+
+    outputs: StackOutputs
+    s3: Any = field(repr=False)
+    iam: Any = field(repr=False)
+
+    @classmethod
+    def build(
+        cls, *, prefix: str = "recordings/", access: WriterAccess = WriterAccess.FULL, origins: tuple[str, ...] = ("*",)
+    ) -> Stand:
+        """Make bucket, policies, users and keys."""
+        bucket, region = f"stand-{secrets.token_hex(6)}", "us-east-1"
+        s3, iam = boto3.client("s3"), boto3.client("iam")
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        keys = {}
+        policies = {
+            "writer": writer_policy(bucket, region, prefix, access),
+            "reader": reader_policy(bucket, region, prefix),
+        }
+        for who, policy in policies.items():
+            name = f"{bucket}-{who}"
+            iam.create_user(UserName=name)
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+            key = iam.create_access_key(UserName=name)["AccessKey"]
+            keys[who] = {"id": key["AccessKeyId"], "secret": key["SecretAccessKey"], "status": "active"}
+        outputs = StackOutputs.from_mapping(
+            {
+                "storageProvider": "s3",
+                "bucketName": bucket,
+                "region": region,
+                "pathPrefix": prefix,
+                "writerAccessKeyId": keys["writer"]["id"],
+                "writerSecretAccessKey": keys["writer"]["secret"],
+                "readerAccessKeyId": keys["reader"]["id"],
+                "readerSecretAccessKey": keys["reader"]["secret"],
+                "writerKeys": {"blue": keys["writer"]},
+                "readerKeys": {"blue": keys["reader"]},
+                "registeredKey": "blue",
+                "writerAccess": access.value,
+                "environment": "dev",
+                "corsOrigins": list(origins),
+                "endpointUrl": s3.meta.endpoint_url,
+            }
+        )
+        stand = cls(outputs, s3, iam)
+        stand.set_cors(*origins)
+        stand.set_bucket_policy()
+        return stand
+
+    @property
+    def bucket(self) -> str:
+        return self.outputs.bucket_name
+
+    def declared(self, **changes: Any) -> Stand:
+        """The same bucket, described otherwise (Python's names)."""
+        return replace(self, outputs=self.outputs.model_copy(update=changes))
+
+    def set_cors(self, *origins: str, exposed: tuple[str, ...] = EXPOSED) -> None:
+        """One rule for these origins; none at all without any."""
+        if not origins:
+            self.s3.delete_bucket_cors(Bucket=self.bucket)
+            return
+        rule = {
+            "AllowedOrigins": list(origins),
+            "AllowedMethods": ["GET", "HEAD"],
+            "AllowedHeaders": ["*"],
+            "ExposeHeaders": list(exposed),
+        }
+        self.s3.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": [rule]})
+
+    def set_bucket_policy(self, *more: dict[str, Any]) -> None:
+        """The project's bucket policy, and further statements."""
+        policy: Any = bucket_policy(self.bucket, self.outputs.region)
+        policy = {**policy, "Statement": [*policy["Statement"], *more]}
+        self.s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(policy))
+
+    def allow(self, who: str, *actions: str, resource: str = "*") -> None:
+        """A second policy of the user `who` (writer or reader) that allows more."""
+        self._put(who, "more", "Allow", actions, resource)
+
+    def deny(self, who: str, *actions: str) -> None:
+        """A second policy of the user `who` that takes actions away."""
+        self._put(who, "less", "Deny", actions, "*")
+
+    def _put(self, who: str, name: str, effect: str, actions: tuple[str, ...], resource: str) -> None:
+        statement = {"Effect": effect, "Action": list(actions), "Resource": resource}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.iam.put_user_policy(UserName=f"{self.bucket}-{who}", PolicyName=name, PolicyDocument=document)
+
+    def deactivate(self, who: str) -> None:
+        """The key of `who` becomes inactive."""
+        keys = {"writer": self.outputs.writer_access_key_id, "reader": self.outputs.reader_access_key_id}
+        self.iam.update_access_key(UserName=f"{self.bucket}-{who}", AccessKeyId=keys[who], Status="Inactive")
+
+    def contents(self) -> list[str]:
+        """Every key, version and marker, and every unfinished upload, as the operator sees them."""
+        versions = self.s3.list_object_versions(Bucket=self.bucket)
+        uploads = self.s3.list_multipart_uploads(Bucket=self.bucket)
+        found = [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ()), *uploads.get("Uploads", ())]
+        return [item["Key"] for item in found]
