@@ -1,25 +1,34 @@
-"""Presigned URLs by AWS Signature Version 4 in the query, as pure functions of their inputs.
+"""Presigned URLs by Signature Version 4 in the query, as pure functions of their inputs.
 
-Owns the canonical request, the string to sign, the signing key (derived once a day and kept) and the URL. Knows no
-store, asks no network and reads no clock. Why not the SDK: it takes about a millisecond a URL, and a page of
-recordings needs hundreds; a property test holds that the result is byte for byte boto3's.
+Owns the URL: which parameters it has and in which order, the limits of lifetime and key. The signature itself is in
+`recordings.signing_v4`. Knows no store, asks no network and reads no clock. Why not the SDK: it takes about a
+millisecond a URL, and a page of recordings needs hundreds; a property test holds that the result is byte for byte
+boto3's.
 
-Source: "Authenticating Requests: Using Query Parameters", Amazon S3 API Reference (sigv4-query-string-auth.html).
+Source: "Authenticating Requests: Using Query Parameters", Amazon S3 API Reference (sigv4-query-string-auth.html);
+https://cloud.google.com/storage/docs/access-control/signed-urls (the same, in Google's words).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
 from recordings.errors import UsageError
+from recordings.signing_v4 import (
+    AWS4,
+    UNSIGNED_PAYLOAD,
+    Dialect,
+    Signer,
+    auth_parameters,
+    canonical_request,
+    encoded_pair,
+    timestamp,
+)
 
 MAX_EXPIRY: Final = timedelta(days=7)
 MAX_KEY_BYTES: Final = 1024
@@ -27,25 +36,11 @@ _UNRESERVED_IN_PATH: Final = "/~"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """The words in which two vendors spell the same scheme."""
-
-    algorithm: str
-    parameter_prefix: str
-    secret_prefix: str
-    terminator: str
-    service: str
-
-
-AWS4: Final = Dialect("AWS4-HMAC-SHA256", "X-Amz-", "AWS4", "aws4_request", "s3")
-
-
 class Presigner:
     """Signs URLs of one bucket with one key.
 
     `base_url` is everything before the object key, with no slash at the end: `https://bucket.s3.region.amazonaws.com`
-    (virtual-hosted style) or `https://host/bucket` (path style). Thread-safe: the one cache is replaced whole.
+    (virtual-hosted style) or `https://host/bucket` (path style). Thread-safe.
     """
 
     def __init__(
@@ -61,13 +56,9 @@ class Presigner:
         parts = urlsplit(base_url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._base_path = quote(parts.path, safe=_UNRESERVED_IN_PATH + "%")
-        self._host = _host_header(base_url)
-        self._key_id = key_id
-        self._secret = secret
+        self._headers = {"host": host_header(base_url)}
+        self._signer = Signer(key_id, secret, region, dialect)
         self._session_token = session_token
-        self._region = region
-        self._dialect = dialect
-        self._day_key: tuple[str, bytes] = ("", b"")
 
     def url(
         self, key: str, *, seconds: int, at: datetime, method: str = "GET", query: Sequence[tuple[str, str]] = ()
@@ -79,47 +70,22 @@ class Presigner:
         """
         check_expiry(seconds)
         path = f"{self._base_path}/{encode_key(key)}"
-        stamp = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        scope = f"{stamp[:8]}/{self._region}/{self._dialect.service}/{self._dialect.terminator}"
-        pairs = [_pair(name, value) for name, value in (*query, *self._auth_parameters(stamp, scope, seconds))]
-        request = "\n".join((method, path, "&".join(sorted(pairs)), f"host:{self._host}\n", "host", "UNSIGNED-PAYLOAD"))
-        digest = hashlib.sha256(request.encode()).hexdigest()
-        to_sign = "\n".join((self._dialect.algorithm, stamp, scope, digest))
-        signature = hmac.new(self._signing_key(stamp[:8]), to_sign.encode(), hashlib.sha256).hexdigest()
-        pairs.append(f"{self._dialect.parameter_prefix}Signature={signature}")
-        return f"{self._origin}{path}?{'&'.join(pairs)}"
+        stamp = timestamp(at)
+        pairs = [encoded_pair(name, value) for name, value in (*query, *self._auth_parameters(stamp, seconds))]
+        request = canonical_request(method, path, pairs, self._headers, UNSIGNED_PAYLOAD)
+        pairs.append((f"{self._signer.dialect.parameter_prefix}Signature", self._signer.signature(stamp, request)))
+        return f"{self._origin}{path}?{'&'.join(f'{name}={value}' for name, value in pairs)}"
 
     def plain_url(self, key: str) -> str:
         """The URL of `key` with no signature."""
         return f"{self._origin}{self._base_path}/{encode_key(key)}"
 
-    def _auth_parameters(self, stamp: str, scope: str, seconds: int) -> list[tuple[str, str]]:
-        prefix = self._dialect.parameter_prefix
-        parameters = [
-            (f"{prefix}Algorithm", self._dialect.algorithm),
-            (f"{prefix}Credential", f"{self._key_id}/{scope}"),
-            (f"{prefix}Date", stamp),
-            (f"{prefix}Expires", str(seconds)),
-            (f"{prefix}SignedHeaders", "host"),
-        ]
+    def _auth_parameters(self, stamp: str, seconds: int) -> list[tuple[str, str]]:
+        dialect = self._signer.dialect
+        parameters = auth_parameters(dialect, self._signer.credential(stamp), stamp, seconds, "host")
         if self._session_token is not None:
-            parameters.append((f"{prefix}Security-Token", self._session_token.get_secret_value()))
+            parameters.append((f"{dialect.parameter_prefix}Security-Token", self._session_token.get_secret_value()))
         return parameters
-
-    def _signing_key(self, day: str) -> bytes:
-        kept_day, key = self._day_key
-        if kept_day != day:
-            key = derive_key(self._secret, day, self._region, self._dialect)
-            self._day_key = (day, key)
-        return key
-
-
-def derive_key(secret: SecretStr, day: str, region: str, dialect: Dialect = AWS4) -> bytes:
-    """The signing key of one day (`yyyymmdd`, UTC), region and service: good for all its requests."""
-    key = (dialect.secret_prefix + secret.get_secret_value()).encode()
-    for part in (day, region, dialect.service, dialect.terminator):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return key
 
 
 def check_expiry(seconds: int) -> None:
@@ -158,11 +124,8 @@ def content_disposition(filename: str) -> str:
     return header if fallback == filename else f"{header}; filename*=UTF-8''{quote(filename, safe='')}"
 
 
-def _pair(name: str, value: str) -> str:
-    return f"{quote(name, safe='')}={quote(value, safe='')}"
-
-
-def _host_header(url: str) -> str:
+def host_header(url: str) -> str:
+    """What a client sends as Host for a URL: no port where it is the scheme's own."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
