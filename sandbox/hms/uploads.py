@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.hms.storage import Storage
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
@@ -31,6 +32,7 @@ class Uploader:
         self._endpoints = endpoints
         self._authority = authority
         self._lock = threading.Lock()
+        self._session: boto3.Session | None = None
 
     def upload(self, storage: Storage, object_key: str, file: Path, content_type: str = "video/mp4") -> None:
         """Upload in parts of 5 MiB. Raises UploadError, with no parts left behind if the key may abort."""
@@ -78,10 +80,13 @@ class Uploader:
         from botocore.config import Config
 
         with self._lock:
-            session = boto3.Session(storage.key, storage.secret, region_name=storage.region)
-            client = session.client(
+            self._session = self._session or boto3.Session()
+            client = self._session.client(
                 "s3",
                 endpoint_url=self._endpoints[storage.type],
+                aws_access_key_id=storage.key,
+                aws_secret_access_key=storage.secret,
+                region_name=storage.region,
                 verify=str(self._authority),
                 config=Config(
                     signature_version="s3v4",

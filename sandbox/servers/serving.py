@@ -31,6 +31,8 @@ _TLS_HANDSHAKE: Final = b"\x16"
 _TLS_VERSIONS: Final = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 _FIRST_BYTE_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 2.0
+_GOODBYE_SECONDS: Final = 0.2
+"""How long to wait for the other side's part of ending TLS; clients with idle connections never send it."""
 
 
 def tls_version(scope: Scope) -> str | None:
@@ -87,7 +89,10 @@ class _Server:
             reader = asyncio.StreamReader()
             protocol = asyncio.StreamReaderProtocol(reader)
             transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, connection, ssl=self._tls if secure else None
+                lambda: protocol,
+                connection,
+                ssl=self._tls if secure else None,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS if secure else None,
             )
         except (OSError, TimeoutError):
             connection.close()
