@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 _KNOWN_CONFIG = ("region",)
-_IGNORED_CONFIG = ("version", "pluginDownloadURL")
+_IDLE_CONFIG = (
+    "pluginDownloadURL",
+    "s3UsePathStyle",
+    "skipCredentialsValidation",
+    "skipMetadataApiCheck",
+    "skipRegionValidation",
+    "skipRequestingAccountId",
+    "version",
+)
+"""What asks for nothing that could be missed: buckets are always in the path, and nothing of that is validated."""
 
 _NEXT_ACT: Mapping[str, str] = {
     "AccessDenied": "Run it as the operator: `sandbox env` prints the credentials.",
@@ -67,7 +76,7 @@ class Cloud:
 
         Raises ProviderError for an unknown key, no region, no credentials, or an endpoint off the loopback interface.
         """
-        unknown = [key for key in config if key not in (*_KNOWN_CONFIG, *_IGNORED_CONFIG) and not key.startswith("__")]
+        unknown = [key for key in config if key not in (*_KNOWN_CONFIG, *_IDLE_CONFIG) and not key.startswith("__")]
         if unknown:
             raise ProviderError(
                 f"provider configuration aws:{unknown[0]} is not supported by the stand-in provider; "
