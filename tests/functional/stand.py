@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,9 @@ from typing import Any
 
 import boto3
 import pytest
+from typer.testing import CliRunner, Result
 
+from recordings.cli import app
 from recordings.outputs import StackOutputs, WriterAccess
 from recordings.policies import bucket_policy, reader_policy, writer_policy
 from recordings.verification.cors import EXPOSED
@@ -32,9 +35,9 @@ def entered(sandbox: Sandbox) -> Iterator[None]:
 
 @dataclass
 class Stand:
-    """One bucket, its two users and the outputs that describe them. Use it inside `entered`."""
+    """One bucket, its two users and the outputs that describe them (`raw`, as a stack spells them); for `entered`."""
 
-    outputs: StackOutputs
+    raw: dict[str, Any] = field(repr=False)
     s3: Any = field(repr=False)
     iam: Any = field(repr=False)
 
@@ -58,37 +61,43 @@ class Stand:
             iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
             key = iam.create_access_key(UserName=name)["AccessKey"]
             keys[who] = {"id": key["AccessKeyId"], "secret": key["SecretAccessKey"], "status": "active"}
-        outputs = StackOutputs.from_mapping(
-            {
-                "storageProvider": "s3",
-                "bucketName": bucket,
-                "region": region,
-                "pathPrefix": prefix,
-                "writerAccessKeyId": keys["writer"]["id"],
-                "writerSecretAccessKey": keys["writer"]["secret"],
-                "readerAccessKeyId": keys["reader"]["id"],
-                "readerSecretAccessKey": keys["reader"]["secret"],
-                "writerKeys": {"blue": keys["writer"]},
-                "readerKeys": {"blue": keys["reader"]},
-                "registeredKey": "blue",
-                "writerAccess": access.value,
-                "environment": "dev",
-                "corsOrigins": list(origins),
-                "endpointUrl": s3.meta.endpoint_url,
-            }
-        )
-        stand = cls(outputs, s3, iam)
+        raw = {
+            "storageProvider": "s3",
+            "bucketName": bucket,
+            "region": region,
+            "pathPrefix": prefix,
+            "writerAccessKeyId": keys["writer"]["id"],
+            "writerSecretAccessKey": keys["writer"]["secret"],
+            "readerAccessKeyId": keys["reader"]["id"],
+            "readerSecretAccessKey": keys["reader"]["secret"],
+            "writerKeys": {"blue": keys["writer"]},
+            "readerKeys": {"blue": keys["reader"]},
+            "registeredKey": "blue",
+            "writerAccess": access.value,
+            "environment": "dev",
+            "corsOrigins": list(origins),
+            "endpointUrl": s3.meta.endpoint_url,
+        }
+        stand = cls(raw, s3, iam)
         stand.set_cors(*origins)
         stand.set_bucket_policy()
         return stand
+
+    @property
+    def outputs(self) -> StackOutputs:
+        return StackOutputs.from_mapping(self.raw)
 
     @property
     def bucket(self) -> str:
         return self.outputs.bucket_name
 
     def declared(self, **changes: Any) -> Stand:
-        """The same bucket, described otherwise (Python's names)."""
-        return replace(self, outputs=self.outputs.model_copy(update=changes))
+        """The same bucket, described otherwise."""
+        return replace(self, raw=self.raw | changes)
+
+    def recordings(self, *arguments: str) -> Result:
+        """Run the command `recordings` in this process, the outputs on its standard input."""
+        return CliRunner().invoke(app, [*arguments, "--outputs", "-"], input=json.dumps(self.raw))
 
     def set_cors(self, *origins: str, exposed: tuple[str, ...] = EXPOSED) -> None:
         """One rule for these origins; none at all without any."""
@@ -124,8 +133,22 @@ class Stand:
 
     def deactivate(self, who: str) -> None:
         """The key of `who` becomes inactive."""
-        keys = {"writer": self.outputs.writer_access_key_id, "reader": self.outputs.reader_access_key_id}
-        self.iam.update_access_key(UserName=f"{self.bucket}-{who}", AccessKeyId=keys[who], Status="Inactive")
+        self._set_key(who, "Inactive")
+
+    @contextmanager
+    def becoming_active(self, who: str, *, after: float) -> Iterator[None]:
+        """The key of `who` is inactive at first, and becomes active `after` seconds later."""
+        self.deactivate(who)
+        timer = threading.Timer(after, self._set_key, (who, "Active"))
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.join()
+
+    def _set_key(self, who: str, status: str) -> None:
+        key = self.raw[f"{who}AccessKeyId"]
+        self.iam.update_access_key(UserName=f"{self.bucket}-{who}", AccessKeyId=key, Status=status)
 
     def contents(self) -> list[str]:
         """Every key, version and marker, and every unfinished upload, as the operator sees them."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from pydantic import SecretStr
 
 from recordings.outputs import WriterAccess
 from recordings.stores import Identity, open_store
@@ -119,18 +118,18 @@ def test_wrong_region_fails_alone() -> None:
 
 def test_wrong_prefix_is_a_matter_of_permissions() -> None:
     """The key is good, and is not allowed to write there."""
-    assert failed(run(Stand.build().declared(path_prefix="elsewhere/"))) == {"writer-put": PERMISSIONS}
+    assert failed(run(Stand.build().declared(pathPrefix="elsewhere/"))) == {"writer-put": PERMISSIONS}
 
 
 def test_wrong_secret_is_a_matter_of_credentials() -> None:
     """A signature that does not match is told from a permission that is missing."""
-    stand = Stand.build().declared(writer_secret_access_key=SecretStr("wrong"))
+    stand = Stand.build().declared(writerSecretAccessKey="wrong")
     assert failed(run(stand)) == {"writer-put": CREDENTIALS}
 
 
 def test_missing_bucket_fails_alone() -> None:
     """A destroyed stack's outputs: one failure that says so."""
-    checks = run(Stand.build().declared(bucket_name="no-such-bucket-anywhere"))
+    checks = run(Stand.build().declared(bucketName="no-such-bucket-anywhere"))
     assert list(failed(checks)) == ["region"]
     assert failed(checks)["region"].startswith("the bucket is gone")
 
