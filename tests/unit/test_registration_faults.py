@@ -157,6 +157,15 @@ def test_register_gives_up_in_the_end() -> None:
     assert hms.settings["t1"] == foreign_settings()
 
 
+def test_register_last_answer_is_lost_after_the_effect() -> None:
+    """With no try left, the template is still looked at: what took effect is no failure."""
+    hms, store = fresh()
+    hms.after = lambda what: httpx.Response(503, headers={"retry-after": "9999"}) if what.startswith("POST") else None
+    register(hms, store)
+    hms.after = lambda _: None
+    assert_registered(hms, store)
+
+
 def test_register_somebody_else_writes_while_our_answer_is_lost() -> None:
     """A lost answer followed by somebody else's change is a conflict; theirs is not overwritten."""
     hms, store = fresh()

@@ -129,6 +129,20 @@ def test_is_same_sees_every_other_change(one: dict[str, Any], other: dict[str, A
     assert is_same(one, other) == (canonical(one) == canonical(other))
 
 
+def test_with_original_sends_the_secret_under_its_one_name() -> None:
+    """100ms takes `secretKey`; the name that it answered with does not go along."""
+    sent = with_original(with_upload(foreign_settings(), WANTED), foreign_settings())
+    assert sent["recording"]["upload"]["credentials"] == {"key": "AKIATHEIRS", "secretKey": "secret-of-theirs"}
+
+
+def test_is_same_compares_secrets_that_are_shown() -> None:
+    """A secret alone makes a difference, unless one of the answers masks it."""
+    one, other, masked = foreign_settings(), foreign_settings(), foreign_settings()
+    other["recording"]["upload"]["credentials"]["secret"] = "another"
+    masked["recording"]["upload"]["credentials"]["secret"] = "****"
+    assert [is_same(one, other), is_same(one, masked), is_same(masked, other)] == [False, True, True]
+
+
 @given(documents())
 def test_diff_lines_show_no_secret(settings: dict[str, Any]) -> None:
     """No secret is in a diff, neither the old one nor the new one, nor anything that we do not know."""
