@@ -20,9 +20,7 @@ from pydantic import SecretStr
 
 from recordings.errors import UsageError
 from recordings.signing_v4 import (
-    AWS4,
     UNSIGNED_PAYLOAD,
-    Dialect,
     Signer,
     auth_parameters,
     canonical_request,
@@ -37,27 +35,18 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Presigner:
-    """Signs URLs of one bucket with one key.
+    """Signs URLs of one bucket as one signer.
 
     `base_url` is everything before the object key, with no slash at the end: `https://bucket.s3.region.amazonaws.com`
     (virtual-hosted style) or `https://host/bucket` (path style). Thread-safe.
     """
 
-    def __init__(
-        self,
-        *,
-        key_id: str,
-        secret: SecretStr,
-        region: str,
-        base_url: str,
-        session_token: SecretStr | None = None,
-        dialect: Dialect = AWS4,
-    ) -> None:
+    def __init__(self, signer: Signer, base_url: str, session_token: SecretStr | None = None) -> None:
         parts = urlsplit(base_url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._base_path = quote(parts.path, safe=_UNRESERVED_IN_PATH + "%")
         self._headers = {"host": host_header(base_url)}
-        self._signer = Signer(key_id, secret, region, dialect)
+        self._signer = signer
         self._session_token = session_token
 
     def url(

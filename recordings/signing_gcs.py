@@ -26,7 +26,7 @@ from recordings.signing import host_header
 from recordings.signing_v4 import (
     GOOG4,
     Dialect,
-    Signer,
+    HmacSigner,
     canonical_headers,
     canonical_request,
     encoded_pair,
@@ -49,7 +49,7 @@ class HmacAuth(httpx.Auth):
     def __init__(
         self, key_id: str, secret: SecretStr, *, dialect: Dialect = GOOG4, now: Callable[[], float] = time.time
     ) -> None:
-        self._signer = Signer(key_id, secret, REGION, dialect)
+        self._signer = HmacSigner(key_id, secret, REGION, dialect)
         self._now = now
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:

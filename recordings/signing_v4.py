@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,32 +109,43 @@ def derive_key(secret: SecretStr, day: str, region: str, dialect: Dialect = AWS4
     return key
 
 
-class Signer:
-    """Signs with one key in one region, and keeps the day's signing key. Thread-safe: the cache is replaced whole."""
+class Signer(ABC):
+    """Who signs, in which region and dialect; how is for the subclass to say."""
 
-    def __init__(self, key_id: str, secret: SecretStr, region: str, dialect: Dialect = AWS4) -> None:
+    def __init__(self, key_id: str, region: str, dialect: Dialect) -> None:
         self.key_id = key_id
+        self.region = region
         self.dialect = dialect
-        self._secret = secret
-        self._region = region
-        self._day_key: tuple[str, bytes] = ("", b"")
-
-    def scope(self, stamp: str) -> str:
-        """The scope of a request of this time."""
-        return scope(self.dialect, stamp, self._region)
 
     def credential(self, stamp: str) -> str:
-        """Who signs, and for what."""
-        return f"{self.key_id}/{self.scope(stamp)}"
+        """Who signs, and what the signature is good for."""
+        return f"{self.key_id}/{scope(self.dialect, stamp, self.region)}"
 
     def signature(self, stamp: str, request: str) -> str:
         """The signature of a canonical request, in hexadecimal digits."""
-        to_sign = string_to_sign(self.dialect, stamp, self.scope(stamp), request)
-        return hmac.new(self._signing_key(stamp[:8]), to_sign.encode(), hashlib.sha256).hexdigest()
+        to_sign = string_to_sign(self.dialect, stamp, scope(self.dialect, stamp, self.region), request)
+        return self.sign(stamp, to_sign.encode())
+
+    @abstractmethod
+    def sign(self, stamp: str, message: bytes) -> str:
+        """Sign the bytes of a string to sign."""
+
+
+class HmacSigner(Signer):
+    """Signs with a shared secret, and keeps the day's signing key. Thread-safe: the cache is replaced whole."""
+
+    def __init__(self, key_id: str, secret: SecretStr, region: str, dialect: Dialect = AWS4) -> None:
+        super().__init__(key_id, region, dialect)
+        self._secret = secret
+        self._day_key: tuple[str, bytes] = ("", b"")
+
+    def sign(self, stamp: str, message: bytes) -> str:
+        """HMAC-SHA256 under the key of the day."""
+        return hmac.new(self._signing_key(stamp[:8]), message, hashlib.sha256).hexdigest()
 
     def _signing_key(self, day: str) -> bytes:
         kept_day, key = self._day_key
         if kept_day != day:
-            key = derive_key(self._secret, day, self._region, self.dialect)
+            key = derive_key(self._secret, day, self.region, self.dialect)
             self._day_key = (day, key)
         return key

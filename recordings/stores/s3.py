@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreUnreachableError
 from recordings.outputs import StackOutputs
 from recordings.signing import Presigner, content_disposition
+from recordings.signing_v4 import HmacSigner
 from recordings.stores.base import AccessKey, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
 from recordings.stores.s3_errors import code_of, mapped, translate, translate_code
 
@@ -321,11 +322,9 @@ class S3Store:
             scheme, _, host = self.client.meta.endpoint_url.partition("://")
         by_path = self._endpoint_url is not None or "." in self.bucket
         return Presigner(
-            key_id=key.id,
-            secret=key.secret,
+            HmacSigner(key.id, key.secret, self._region),
+            f"{scheme}://{host}/{self.bucket}" if by_path else f"{scheme}://{self.bucket}.{host}",
             session_token=token,
-            region=self._region,
-            base_url=f"{scheme}://{host}/{self.bucket}" if by_path else f"{scheme}://{self.bucket}.{host}",
         )
 
 

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from recordings.errors import UsageError
 from recordings.signing import Presigner, content_disposition
+from recordings.signing_v4 import HmacSigner
 
 AT = datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC)
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -89,10 +90,8 @@ def both(case: str, key: str, seconds: int = 3600, method: str = "GET", **respon
     theirs = client.generate_presigned_url(names[method], Params=params, ExpiresIn=seconds)
     stamp = parse_qs(urlsplit(theirs).query)["X-Amz-Date"][0]
     presigner = Presigner(
-        key_id="AKIDEXAMPLE",
-        secret=SecretStr(SECRET),
-        region=region,
-        base_url=CASES[case]["base_url"],
+        HmacSigner("AKIDEXAMPLE", SecretStr(SECRET), region),
+        CASES[case]["base_url"],
         session_token=SecretStr(token) if token else None,
     )
     spelling = {"ContentDisposition": "response-content-disposition", "ContentType": "response-content-type"}
@@ -124,9 +123,7 @@ def test_url_equals_boto3_for_each_method(method: str) -> None:
 
 
 def presigner() -> Presigner:
-    return Presigner(
-        key_id="AK", secret=SecretStr(SECRET), region="eu-west-1", base_url="https://b.s3.eu-west-1.amazonaws.com"
-    )
+    return Presigner(HmacSigner("AK", SecretStr(SECRET), "eu-west-1"), "https://b.s3.eu-west-1.amazonaws.com")
 
 
 def test_signing_key_is_renewed_when_the_day_changes() -> None:
