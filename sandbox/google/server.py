@@ -16,8 +16,9 @@ from sandbox.google.app import App
 from sandbox.google.cloud import OPERATOR, Cloud
 from sandbox.google.environment import CREDENTIALS
 from sandbox.google.state import State
-from sandbox.servers.child import Order, run
+from sandbox.servers.child import run
 from sandbox.servers.files import write_json
+from sandbox.servers.order import Order
 from sandbox.servers.serving import Application
 
 

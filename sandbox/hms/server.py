@@ -10,9 +10,10 @@ from sandbox.hms.app import Hms, error_body
 from sandbox.hms.state import State
 from sandbox.hms.uploads import Uploader
 from sandbox.hms.webhooks import Webhooks
-from sandbox.servers.child import Order, run
+from sandbox.servers.child import run
 from sandbox.servers.faults import Faults
 from sandbox.servers.files import make_private
+from sandbox.servers.order import Order
 from sandbox.servers.serving import Application
 
 _STORES = {"s3": "aws", "gs": "google"}

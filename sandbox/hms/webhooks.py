@@ -11,13 +11,14 @@ import ipaddress
 import ssl
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-
-import httpx
 
 from sandbox.hms.http import Json, Refusal, Request, Routes, not_found
 from sandbox.hms.state import State, new_id, now
+
+if TYPE_CHECKING:
+    import httpx
 
 _TIMEOUT_SECONDS: Final = 10.0
 _OLDEST: Final = timedelta(days=30)
@@ -114,6 +115,8 @@ class Webhooks:
         if not is_loopback(url):
             print(f"webhook not sent: {urlsplit(url).hostname} is not a loopback address", flush=True)
             return
+        import httpx  # slow to load, and only who has a webhook needs it
+
         envelope = {**event["envelope"], "is_replay": True} if is_replay else event["envelope"]
         async with httpx.AsyncClient(verify=self._tls, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             for delay in [0.0, *self._state.options.retry_delays]:
@@ -135,6 +138,8 @@ def is_loopback(url: str) -> bool:
 
 
 async def _posted(client: httpx.AsyncClient, url: str, envelope: Json, headers: dict[str, str]) -> bool:
+    import httpx
+
     try:
         answer = await client.post(url, json=envelope, headers=headers)
     except httpx.HTTPError:

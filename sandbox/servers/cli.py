@@ -27,6 +27,7 @@ Directory = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 _DEFAULT = Path(".sandbox")
+_POLL_SECONDS = 0.25
 
 
 @app.command()
@@ -40,13 +41,15 @@ def start(
     sandbox = Sandbox(directory, region=region)
     parent = os.getppid()
     watched = os.getpid() if foreground else parent if with_parent else None
+    told_to_stop = _on_signals() if foreground else None
     with _reported():
         sandbox.start(watched=watched)
     for server in sandbox.status():
         typer.echo(f"{server.name}  {server.url}")
     typer.echo(f'next: eval "$(python -m sandbox env --dir {shlex.quote(str(sandbox.dir))})"', err=True)
-    if foreground:
-        _stay(parent)
+    if told_to_stop is not None:
+        while not told_to_stop.wait(_POLL_SECONDS) and is_alive(parent):
+            pass
         sandbox.stop()
 
 
@@ -96,13 +99,12 @@ def _described(sandbox: Sandbox, servers: list[ServerStatus]) -> list[str]:
     return lines
 
 
-def _stay(parent: int) -> None:
-    """Wait for a signal, or for the end of the calling process."""
-    stop_now = threading.Event()
+def _on_signals() -> threading.Event:
+    """An event that a signal to end sets."""
+    told_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop_now.set())
-    while not stop_now.wait(0.25) and is_alive(parent):
-        pass
+        signal.signal(number, lambda *_: told_to_stop.set())
+    return told_to_stop
 
 
 class _reported:  # noqa: N801

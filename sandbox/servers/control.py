@@ -67,6 +67,7 @@ class Sandbox:
         """
         make_private(self.dir)
         if not self.running:
+            self._reap()
             self._supervisor = self._spawn(watched)
         deadline = time.monotonic() + _START_SECONDS
         while not self._came_up():
@@ -88,9 +89,14 @@ class Sandbox:
             if time.monotonic() > deadline:
                 raise SandboxError(f"the sandbox in {self.dir} did not stop within {_STOP_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)
+        self._reap()
+        return True
+
+    def _reap(self) -> None:
+        """Take the end of a supervisor that this object started and that is ending."""
         if self._supervisor is not None:
             self._supervisor.wait(_STOP_SECONDS)
-        return True
+            self._supervisor = None
 
     @property
     def running(self) -> bool:
@@ -147,7 +153,12 @@ class Sandbox:
         }
 
     def _url(self, server: str) -> str:
-        return f"https://127.0.0.1:{self.settings.ports[server]}"
+        try:
+            return f"https://127.0.0.1:{self.settings.ports[server]}"
+        except KeyError:
+            raise SandboxError(
+                f"the sandbox in {self.dir} has no server {server} yet: start it with `python -m sandbox start`"
+            ) from None
 
     def _server(self, name: str, entry: dict[str, Any]) -> ServerStatus:
         ended = entry["exit"]

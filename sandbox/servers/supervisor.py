@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from sandbox.servers.authority import ensure_certificates
-from sandbox.servers.child import READY, Order
 from sandbox.servers.files import Layout, make_private, write_json
+from sandbox.servers.order import READY, Order
 from sandbox.servers.settings import Settings, load_settings
 
 SERVERS: Final[Mapping[str, str]] = {

@@ -12,8 +12,9 @@ from sandbox.servers.aws.emulator import Emulator
 from sandbox.servers.aws.errors import status_error
 from sandbox.servers.aws.gateway import Gateway
 from sandbox.servers.aws.strict import make_strict
-from sandbox.servers.child import Order, run
+from sandbox.servers.child import run
 from sandbox.servers.faults import Faults
+from sandbox.servers.order import Order
 from sandbox.servers.serving import Application
 
 

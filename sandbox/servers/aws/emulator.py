@@ -16,9 +16,9 @@ from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 from xml.etree.ElementTree import ParseError
 
-import httpx
 from defusedxml.ElementTree import fromstring
 
 from sandbox.servers.files import make_private
@@ -76,7 +76,7 @@ class Emulator:
     async def open(self) -> None:
         """Take up the saved state and let in the operator and 100ms' own account."""
         self._app._load_persisted_state()
-        await self._iam("CreateRole", "EntityAlreadyExists", AssumeRolePolicyDocument=_OPERATOR_TRUST)
+        await self._iam("CreateRole", HTTPStatus.CONFLICT, AssumeRolePolicyDocument=_OPERATOR_TRUST)
         await self._iam("PutRolePolicy", PolicyName="everything", PolicyDocument=_OPERATOR_POLICY)
         settings = self._settings
         operator = f"arn:aws:sts::{ACCOUNT}:assumed-role/{_OPERATOR_ROLE}/operator"
@@ -95,23 +95,12 @@ class Emulator:
             "PrincipalType": kind,
         }
 
-    async def _iam(self, action: str, tolerated: str = "", **form: str) -> None:
-        form = {"Action": action, "Version": "2010-05-08", "RoleName": _OPERATOR_ROLE, **form}
-        answer = await self.call("POST", "/", service="iam", data=form)
-        if answer.status_code >= 400 and not (tolerated and tolerated in answer.text):
-            raise RuntimeError(f"ministack refused {action}: {answer.text}")
-
-    async def call(self, method: str, path: str, *, service: str = "s3", **how: Any) -> httpx.Response:
-        """Send a request past the gateway, as root of the operator's account.
-
-        In a task of its own, since ministack keeps the current caller in context variables.
-        """
-        scope = f"{self.root}/20200101/{self._settings.region}/{service}/aws4_request"
-        signature = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-        transport = httpx.ASGITransport(app=self.application)
-        async with httpx.AsyncClient(transport=transport, base_url="https://inside") as client:
-            request = client.request(method, path, headers={"authorization": signature}, **how)
-            return await asyncio.create_task(request)
+    async def _iam(self, action: str, tolerated: int = HTTPStatus.OK, **form: str) -> None:
+        """Call ministack's IAM past its authorisation, for the operator's role must be there before the operator is."""
+        body = urlencode({"Action": action, "RoleName": _OPERATOR_ROLE, **form}).encode()
+        status, _, answer = await self.iam.handle_request("POST", "/", {}, body, {})
+        if status not in (HTTPStatus.OK, tolerated):
+            raise RuntimeError(f"ministack refused {action}: {answer!r}")
 
     async def keep_saved(self) -> None:
         """Save soon after every change, so that not even a kill loses much. Runs until it is cancelled."""
