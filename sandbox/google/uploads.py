@@ -172,7 +172,7 @@ async def put_upload(cloud: Cloud, request: Request, bucket: str) -> Response:
     else:
         _append(cloud, session, start, blob, total)
     if total != session["received"]:
-        return _incomplete(session)
+        return _incomplete(request, session)
     session["fields"] |= given_hashes(request)
     return _finished(request, _complete(cloud, session))
 
@@ -218,9 +218,12 @@ def _append(cloud: Cloud, session: Json, start: int, blob: Blob, total: int | No
     cloud.state.put("session", session["id"], session)
 
 
-def _incomplete(session: Json) -> Response:
+def _incomplete(request: Request, session: Json) -> Response:
+    """308, or 200 with that in a header for clients whose HTTP library would follow a 308 (Google's for Go)."""
     headers = [("range", f"bytes=0-{session['received'] - 1}")] if session["received"] else []
-    return Response(308, b"", [*headers, ("x-guploader-uploadid", session["id"])])
+    if request.headers.get("x-guploader-no-308") == "yes":
+        return Response(200, b"", [*headers, ("x-http-status-code-override", "308")])
+    return Response(308, b"", headers)
 
 
 def _complete(cloud: Cloud, session: Json) -> Version:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from recordings.outputs import StackOutputs
 from sandbox.servers import Sandbox
 from tests.functional.project import Project
+
+if TYPE_CHECKING:
+    from tests.functional.google_lab import Lab
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,13 @@ def deployed_project(project_at: Callable[..., Project]) -> Iterator[Project]:
 def deployed(deployed_project: Project) -> StackOutputs:
     """The outputs of `deployed_project`."""
     return StackOutputs.from_json(deployed_project.raw_outputs())
+
+
+@pytest.fixture(scope="session")
+def lab(sandbox: Sandbox) -> Iterator[Lab]:
+    """The sandbox's Google, seen by its operator. Google's client is slow to import: only its tests pay for it."""
+    from tests.functional.google_lab import Lab
+
+    made = Lab(sandbox)
+    yield made
+    made.close()
