@@ -22,6 +22,8 @@ async def answer(cloud: Cloud, request: Request) -> Response:
         return json_response({"status": "ok", "projectId": cloud.project_id})
     if request.method == "GET" and name == "switches":
         return json_response(cloud.switches)
+    if request.method == "GET" and name == "project":
+        return json_response(cloud.project)
     if request.method == "POST" and name == "switches":
         return json_response(_switch(cloud, await request.json()))
     if request.method == "POST" and name == "project":

@@ -18,7 +18,10 @@ from sandbox.google.errors import GoogleError, denied, invalid, precondition_fai
 from sandbox.google.http import Json
 
 PUBLIC: Final = ("allUsers", "allAuthenticatedUsers")
-_MEMBER: Final = re.compile(r"(user|serviceAccount|group):[^\s:@]+@[^\s:@]+|domain:[^\s:@]+")
+_MEMBER: Final = re.compile(
+    r"(user|serviceAccount|group):[^\s:@?]+@[^\s:@?]+|domain:[^\s:@]+"
+    r"|deleted:(user|serviceAccount|group):[^\s:@?]+@[^\s:@?]+\?uid=\d+"
+)
 _CONDITION_FIELDS: Final = {"title", "description", "expression", "location"}
 _VERSIONS: Final = (0, 1, 3)
 
