@@ -73,6 +73,7 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
     ("readerName", "r", lambda d: d.inputs("user", "recordings-reader")["name"], "r"),
     ("writerKeys", BOTH_KEYS, lambda d: d.inputs("accessKey", "recordings-writer-green")["status"], "Inactive"),
     ("readerKeys", BOTH_KEYS, lambda d: d.inputs("accessKey", "recordings-reader-green")["status"], "Inactive"),
+    ("readerKeys", {"green": "active"}, lambda d: d.outputs["readerAccessKeyId"], "id-of-recordings-reader-green"),
     ("permissionsBoundary", BOUNDARY, lambda d: d.inputs("user", "recordings-writer")["permissionsBoundary"], BOUNDARY),
     ("permissionsBoundary", BOUNDARY, lambda d: d.inputs("user", "recordings-reader")["permissionsBoundary"], BOUNDARY),
     ("iamPath", "/video/", lambda d: d.inputs("user", "recordings-writer")["path"], "/video/"),

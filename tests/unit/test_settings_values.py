@@ -187,6 +187,7 @@ def test_value_is_shown_but_not_whole() -> None:
     """The value is quoted, and a very long one is cut."""
     assert "recordings:bucketName = 'Acme':" in faults(bucketName="Acme")
     assert len(faults(bucketName="X" * 5000)) < 1000
+    assert "recordings:corsOrigins.1 = 'x':" in faults(corsOrigins=["https://a.example.com", "x"])
 
 
 @pytest.mark.parametrize("region", [None, ""])
