@@ -70,6 +70,9 @@ class Backend:
         if path.exists():
             backup.unlink(missing_ok=True)
             os.link(path, backup)
+        # the real CLI notes a checksum of what it wrote beside it
+        for file in (path, backup):
+            file.with_name(f"{file.name}.attrs").unlink(missing_ok=True)
         replace_file(path, json.dumps(content, separators=(",", ":"), ensure_ascii=False))
 
     def record(self, stack: str, entry: Mapping[str, Any]) -> None:
@@ -92,11 +95,24 @@ class Backend:
         folder = self._home / "stacks" / self._project
         return sorted(file.stem for file in folder.glob("*.json")) if folder.is_dir() else []
 
+    def ids(self, type_: str, *, besides: str) -> set[str]:
+        """The ids of a resource type in every state under this folder but that of this project's stack `besides`."""
+        found: set[str] = set()
+        for path in (self._home / "stacks").glob("*/*.json"):
+            if path == self.stack_path(besides):
+                continue
+            try:
+                latest = json.loads(path.read_text())["checkpoint"].get("latest") or {}
+            except (OSError, ValueError, LookupError):
+                continue
+            found.update(str(item.get("id")) for item in latest.get("resources") or [] if item.get("type") == type_)
+        return found
+
     def remove(self, stack: str) -> None:
         """Forget a stack: state, history and backups."""
         path = self.stack_path(stack)
-        for file in (path, path.with_name(f"{path.name}.bak")):
-            file.unlink(missing_ok=True)
+        for suffix in ("", ".attrs", ".bak", ".bak.attrs"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         for kind in ("history", "backups"):
             shutil.rmtree(self._folder(kind, stack), ignore_errors=True)
 

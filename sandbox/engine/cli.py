@@ -5,38 +5,84 @@ Results go to stdout, errors to stderr as `error: …`. Exit codes are those of 
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from sandbox.engine import run as operations
+from sandbox.engine.config_cli import configuration
 from sandbox.engine.display import Display
-from sandbox.engine.errors import CancelledError, ChangesError, EngineError, UsageError
-from sandbox.engine.run import Place, Show, Stack, preview_destroy, update
-from sandbox.engine.run import destroy as run_destroy
-from sandbox.engine.run import preview as run_preview
+from sandbox.engine.goal import Goal
+from sandbox.engine.options import (
+    Cwd,
+    Diff,
+    Json,
+    NoChanges,
+    NonInteractive,
+    Operation,
+    PreviewOnly,
+    SkipPreview,
+    StackName,
+    State,
+    Yes,
+    check_can_ask,
+    confirm,
+    errors,
+    expect_none,
+    place,
+    run,
+    show_for,
+)
+from sandbox.engine.stack import Place, Stack
+from sandbox.engine.stack_cli import stacks
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-stacks = typer.Typer(no_args_is_help=True, help="Stacks and their outputs.")
 app.add_typer(stacks, name="stack")
+app.add_typer(configuration, name="config")
 
-Cwd = Annotated[Path, typer.Option("--cwd", "-C", help="The project's folder.")]
-StackName = Annotated[
-    str | None, typer.Option("--stack", "-s", help="The stack; else PULUMI_STACK, else the selected.")
-]
-State = Annotated[Path | None, typer.Option("--state", help="The state folder; else PULUMI_BACKEND_URL (file://…).")]
-Json = Annotated[bool, typer.Option("--json", "-j", help="Print one JSON object.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
-SkipPreview = Annotated[bool, typer.Option("--skip-preview", "-f", help="Do it without a preview.")]
-Diff = Annotated[bool, typer.Option("--diff", help="Show a diff by property.")]
-ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets in plain text.")]
-NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail if anything would change.")]
-NonInteractive = Annotated[bool, typer.Option("--non-interactive", help="Never ask.")]
+Refresh = Annotated[bool, typer.Option("--refresh", "-r", help="Take what the cloud has into the state first.")]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How an operation is gone about, as the options say."""
+
+    name: str
+    as_json: bool
+    diff: bool
+    yes: bool
+    skip_preview: bool
+    preview_only: bool = False
+    non_interactive: bool = False
+    no_changes: bool = False
+
+    def go(self, where: Place, preview: Operation, operation: Operation, *, first: Operation | None = None) -> Stack:
+        """Lock, resolve what a killed run left, preview, ask, do. Raises EngineError."""
+        if not self.preview_only:
+            check_can_ask(yes=self.yes or self.skip_preview, non_interactive=self.non_interactive)
+        with where.backend.lock(where.stack):
+            opened = where.open(with_program=self.name == "update")
+            show = show_for(opened, as_json=self.as_json, diff=self.diff, operation=self.name)
+            ahead = show if self.preview_only or not self.as_json else Display(sys.stderr, opened.name, self.name)
+            if not self.preview_only:
+                run(ahead, lambda: operations.recover(opened, ahead))
+            if first is not None:
+                run(ahead, lambda: first(opened, Display(sys.stderr, opened.name, "refresh")))
+            if not self.skip_preview or self.preview_only:
+                run(ahead, lambda: preview(opened, ahead))
+            if not self.preview_only:
+                confirm(
+                    f"Do you want to perform this {self.name}?",
+                    yes=self.yes or self.skip_preview,
+                    non_interactive=self.non_interactive,
+                )
+                run(show, lambda: operation(opened, show))
+            # after the operation, as `pulumi` has it
+            expect_none(show, wanted=self.no_changes)
+            return opened
 
 
 @app.command()
@@ -50,11 +96,11 @@ def preview(
     non_interactive: NonInteractive = False,
 ) -> None:
     """Show what `up` would create, update, replace and delete."""
-    with _errors():
-        opened = Place.find(cwd, stack, state, os.environ).open()
-        show = _show(opened, as_json=as_json, diff=diff)
-        _run(show, lambda: run_preview(opened, show))
-        _expect(show, expected=expect_no_changes)
+    with errors():
+        opened = place(cwd, stack, state).open()
+        show = show_for(opened, as_json=as_json, diff=diff)
+        run(show, lambda: operations.preview(opened, show))
+        expect_none(show, wanted=expect_no_changes)
 
 
 @app.command()
@@ -66,20 +112,36 @@ def up(
     yes: Yes = False,
     skip_preview: SkipPreview = False,
     diff: Diff = False,
+    refresh: Refresh = False,
     expect_no_changes: NoChanges = False,
     non_interactive: NonInteractive = False,
 ) -> None:
     """Bring the stack to what the program declares."""
-    with _errors():
-        _operate(
-            Place.find(cwd, stack, state, os.environ),
-            (run_preview, update),
-            lambda opened: _show(opened, as_json=as_json, diff=diff),
-            ask=not (yes or skip_preview),
-            interactive=_interactive(non_interactive),
-            preview_first=not skip_preview,
-            expect_no_changes=expect_no_changes,
+    with errors():
+        way = _Way(
+            "update", as_json, diff, yes, skip_preview, non_interactive=non_interactive, no_changes=expect_no_changes
         )
+        first = operations.refresh if refresh else None
+        way.go(place(cwd, stack, state), operations.preview, operations.update, first=first)
+
+
+@app.command("refresh")
+def refresh_state(
+    cwd: Cwd = Path(),
+    stack: StackName = None,
+    state: State = None,
+    as_json: Json = False,
+    yes: Yes = False,
+    skip_preview: SkipPreview = False,
+    preview_only: PreviewOnly = False,
+    diff: Diff = False,
+    expect_no_changes: NoChanges = False,
+    non_interactive: NonInteractive = False,
+) -> None:
+    """Take into the state what the cloud has; the program is not run and nothing in the cloud is changed."""
+    with errors():
+        way = _Way("refresh", as_json, diff, yes, skip_preview, preview_only, non_interactive, expect_no_changes)
+        way.go(place(cwd, stack, state), operations.preview_refresh, operations.refresh)
 
 
 @app.command()
@@ -90,119 +152,50 @@ def destroy(
     as_json: Json = False,
     yes: Yes = False,
     skip_preview: SkipPreview = False,
+    preview_only: PreviewOnly = False,
     diff: Diff = False,
     non_interactive: NonInteractive = False,
 ) -> None:
     """Delete every resource of the stack; the stack itself stays."""
-    with _errors():
-        opened = _operate(
-            Place.find(cwd, stack, state, os.environ),
-            (preview_destroy, run_destroy),
-            lambda opened: _show(opened, as_json=as_json, diff=diff, operation="destroy"),
-            ask=not (yes or skip_preview),
-            interactive=_interactive(non_interactive),
-            preview_first=not skip_preview,
-        )
-        if not as_json:
+    with errors():
+        way = _Way("destroy", as_json, diff, yes, skip_preview, preview_only, non_interactive)
+        opened = way.go(place(cwd, stack, state), operations.preview_destroy, operations.destroy)
+        if not as_json and not preview_only:
             typer.echo(
                 "\nThe resources in the stack have been deleted, but the history and configuration associated with "
-                "the stack are still maintained.\nIf you want to remove the stack completely, run "
-                f"`python -m sandbox stack rm {opened.name}`."
+                "the stack are still maintained. \nIf you want to remove the stack completely, run "
+                f"`stack rm {opened.name}`."
             )
 
 
-@stacks.command("output")
-def stack_output(
-    name: Annotated[str | None, typer.Argument(help="One output; else all.")] = None,
+@app.command("import")
+def import_resource(
+    type_: Annotated[str, typer.Argument(metavar="TYPE", help="Such as aws:s3/bucket:Bucket.")],
+    name: Annotated[str, typer.Argument(help="The name that the program will give it.")],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="What the cloud calls it.")],
     cwd: Cwd = Path(),
     stack: StackName = None,
     state: State = None,
     as_json: Json = False,
-    show_secrets: ShowSecrets = False,
+    yes: Yes = False,
+    skip_preview: SkipPreview = False,
+    parent: Annotated[str, typer.Option(help="The URN of its parent.")] = "",
+    provider: Annotated[str, typer.Option(help="The reference (URN::id) of its provider.")] = "",
+    protect: Annotated[bool, typer.Option(help="Protect it from deletion.")] = True,
+    non_interactive: NonInteractive = False,
 ) -> None:
-    """Print the stack's outputs."""
-    with _errors():
-        outputs = Place.find(cwd, stack, state, os.environ).outputs(show_secrets=show_secrets)
-        if name is not None and name not in outputs:
-            raise EngineError(f"current stack does not have output property '{name}'; it has {sorted(outputs)}")
-        chosen: Any = outputs if name is None else outputs[name]
-        if as_json:
-            typer.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
-        elif name is not None:
-            typer.echo(_plain(chosen))
-        else:
-            width = max(map(len, outputs), default=0)
-            typer.echo(f"Current stack outputs ({len(outputs)}):")
-            for key, value in outputs.items():
-                typer.echo(f"    {key:<{width}}  {_plain(value)}")
-
-
-def _operate(
-    place: Place,
-    operations: tuple[Callable[[Stack, Show], None], Callable[[Stack, Show], None]],
-    show_for: Callable[[Stack], Show],
-    *,
-    ask: bool,
-    interactive: bool,
-    preview_first: bool,
-    expect_no_changes: bool = False,
-) -> Stack:
-    """Lock, preview, ask, do. Raises EngineError."""
-    if ask and not interactive:
-        raise UsageError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
-    with place.backend.lock(place.stack):
-        opened = place.open()
-        show = show_for(opened)
-        preview_operation, operation = operations
-        if preview_first:
-            ahead = show if isinstance(show, Display) else Display(sys.stderr, opened.name)
-            _run(ahead, lambda: preview_operation(opened, ahead))
-            _expect(ahead, expected=expect_no_changes)
-        if ask and not typer.confirm("Do you want to perform this?"):
-            raise CancelledError("declined; nothing was changed")
-        _run(show, lambda: operation(opened, show))
-        if not preview_first:
-            _expect(show, expected=expect_no_changes)
-        return opened
-
-
-def _run(show: Show, operation: Callable[[], None]) -> None:
-    """Run, and show the messages that a failed run left."""
-    try:
-        operation()
-    except EngineError:
-        show.diagnostics()
-        raise
-
-
-def _show(opened: Stack, *, as_json: bool, diff: bool, operation: str = "update") -> Show:
-    if as_json:
-        from sandbox.engine.digest import Digest
-
-        return Digest(sys.stdout, opened.config().shown())
-    return Display(sys.stdout, opened.name, operation, diff)
-
-
-def _expect(show: Show, *, expected: bool) -> None:
-    if expected and any(number for op, number in show.changes.items() if op != "same"):
-        raise ChangesError("no changes were expected but changes were proposed")
-
-
-def _interactive(non_interactive: bool) -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty() and not non_interactive
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except EngineError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("error: the run was stopped", err=True)
-        raise typer.Exit(CancelledError.exit_code) from None
+    """Take a resource that exists into the state. Declare it in the program too, or the next `up` deletes it."""
+    with errors():
+        check_can_ask(yes=yes or skip_preview, non_interactive=non_interactive)
+        where = place(cwd, stack, state)
+        goal = Goal(type_, name, custom=True, parent=parent, provider=provider, protect=protect, import_id=id_)
+        with where.backend.lock(where.stack):
+            opened = where.open(with_program=False)
+            show = show_for(opened, as_json=as_json, diff=False, operation="import")
+            confirm(
+                f"Do you want to import {type_} {id_!r} as {name!r}?",
+                yes=yes or skip_preview,
+                non_interactive=non_interactive,
+            )
+            run(show, lambda: operations.recover(opened, show))
+            run(show, lambda: operations.adopt(opened, show, goal))

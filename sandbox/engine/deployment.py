@@ -9,24 +9,20 @@ Source: https://www.pulumi.com/docs/iac/concepts/how-pulumi-works/
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from threading import RLock
 
 from sandbox.engine import paths, registry, urns
+from sandbox.engine.comparison import Comparison
 from sandbox.engine.config import Config
 from sandbox.engine.errors import DeploymentError
 from sandbox.engine.goal import Goal
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import Op, Runner, Step
-from sandbox.engine.wire import mark_secrets, unwrap
-from sandbox.providers.base import DiffKind, DiffResult, ResourceState
-from sandbox.values import UNKNOWN, Properties
-
-_TO_REPLACE = {
-    DiffKind.ADD: DiffKind.ADD_REPLACE,
-    DiffKind.DELETE: DiffKind.DELETE_REPLACE,
-    DiffKind.UPDATE: DiffKind.UPDATE_REPLACE,
-}
+from sandbox.engine.values import UNKNOWN_SENTINEL, mark_secrets
+from sandbox.providers.base import DiffResult, ProviderError
+from sandbox.values import Properties
 
 
 @dataclass
@@ -42,18 +38,33 @@ class Deployment:
     _aliased: dict[str, str] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
+    def __post_init__(self) -> None:
+        self._comparison = Comparison(self.runner.providers, self.runner.sink)
+
     def register(self, goal: Goal) -> Resource:
         """Bring one resource to where the program wants it, and give its state.
 
         Raises DeploymentError if that is refused or fails.
         """
+        return self._do(goal, self._decide)
+
+    def read(self, goal: Goal) -> Resource:
+        """Look up a resource that somebody else owns; `goal.import_id` is its id. Raises DeploymentError."""
+        return self._do(goal, self._decide_read)
+
+    def adopt(self, goal: Goal) -> Resource:
+        """Take over a resource that exists, with the inputs that it has. Raises DeploymentError."""
+        return self._do(goal, self._decide_adoption)
+
+    def _do(self, goal: Goal, decide: Callable[[Goal], list[Step]]) -> Resource:
         if goal.custom and not goal.is_provider and not goal.provider:
             goal = replace(goal, provider=self.default_provider(goal.package, goal.version))
         with self._lock:
-            steps, resource = self._decide(goal)
+            steps = decide(goal)
+            self._seen[steps[-1].urn] = steps[-1].resource
         for step in steps:
             self.runner.run(step)
-        return resource
+        return steps[-1].resource
 
     def default_provider(self, package: str, version: str) -> str:
         """The reference of a package's default provider, which is registered when it is first needed."""
@@ -61,8 +72,7 @@ class Deployment:
         urn = urns.make(self.stack, self.project, "", goal.type, goal.name)
         with self._lock:
             if urn not in self._seen:
-                for step in self._decide(goal)[0]:
-                    self.runner.run(step)
+                self._do(goal, self._decide)
             return self._seen[urn].reference
 
     def set_outputs(self, urn: str, outputs: Properties) -> Resource:
@@ -78,15 +88,57 @@ class Deployment:
         """The outputs of the stack itself."""
         return next((item.outputs for item in self._seen.values() if item.type == urns.ROOT_TYPE), {})
 
-    def _decide(self, goal: Goal) -> tuple[list[Step], Resource]:
+    def _decide(self, goal: Goal) -> list[Step]:
+        old, new = self._known(goal)
+        try:
+            if self._is_import(goal, old):
+                return self._import(goal, old, new)
+            return self._steps(goal, old, new)
+        except ProviderError as error:
+            self.runner.sink.diagnostic("error", new.urn, str(error))
+            raise DeploymentError(f"{new.type} {new.name!r}: {error}") from None
+
+    def _decide_read(self, goal: Goal) -> list[Step]:
+        old, new = self._known(goal)
+        new.external, new.import_id = True, ""
+        new.id = "" if goal.import_id == UNKNOWN_SENTINEL else goal.import_id
+        return [Step(Op.READ, old, new)]
+
+    def _decide_adoption(self, goal: Goal) -> list[Step]:
+        old, new = self._known(goal)
+        if old is not None:
+            raise DeploymentError(f"resource '{new.urn}' already exists")
+        adopted = self._existing(goal, new).copy(import_id="")
+        return [Step(Op.IMPORT, None, adopted)]
+
+    def _known(self, goal: Goal) -> tuple[Resource | None, Resource]:
         urn = urns.make(self.stack, self.project, goal.parent, goal.type, goal.name)
         if urn in self._seen:
             raise DeploymentError(f"Duplicate resource URN '{urn}'; try giving it a unique name")
         old = self._find_old(urn, goal)
-        new = self._resource(urn, goal, old)
-        steps = self._steps(goal, old, new)
-        self._seen[urn] = new
-        return steps, new
+        return old, self._resource(urn, goal, old)
+
+    def _is_import(self, goal: Goal, old: Resource | None) -> bool:
+        if not goal.import_id or not goal.custom:
+            return False
+        return old is None or old.external or (old.import_id or old.id) != goal.import_id
+
+    def _import(self, goal: Goal, old: Resource | None, new: Resource) -> list[Step]:
+        """Take it over as it is, then change it where the program wants it otherwise."""
+        existing = self._existing(goal, new)
+        further = [step for step in self._steps(goal, existing, new) if step.op is not Op.SAME]
+        if old is None:
+            return [Step(Op.IMPORT, None, existing), *further]
+        return [Step(Op.IMPORT_REPLACEMENT, old, existing), Step(Op.REPLACE, old, existing), *further]
+
+    def _existing(self, goal: Goal, new: Resource) -> Resource:
+        provider = self.runner.provider(new)
+        found = provider.read(new.type, goal.import_id, None, None)
+        if found is None:
+            raise DeploymentError(f"resource '{goal.import_id}' does not exist, so {new.urn} cannot import it")
+        secret_names = {*new.additional_secret_outputs, *provider.secret_outputs(new.type)}
+        outputs = mark_secrets(found.outputs, new.inputs, secret_names)
+        return new.copy(id=found.id, inputs=mark_secrets(found.inputs, new.inputs), outputs=outputs)
 
     def _find_old(self, urn: str, goal: Goal) -> Resource | None:
         for candidate in (urn, *urns.former(urn, goal.parent, goal.aliases, self._aliased)):
@@ -123,81 +175,23 @@ class Deployment:
 
     def _steps(self, goal: Goal, old: Resource | None, new: Resource) -> list[Step]:
         if old is None or old.urn in self._condemned or old.external:
-            self._check(goal, new, None)
+            self._comparison.check(goal, new, None)
         else:
             for path in map(paths.parse, goal.ignore_changes):
                 paths.keep(path, old.inputs, new.inputs)
-            self._check(goal, new, old)
+            self._comparison.check(goal, new, old)
         if old is None:
             return [Step(Op.CREATE, None, new)]
         if old.urn in self._condemned:
             return [Step(Op.REPLACE, old, new), Step(Op.CREATE_REPLACEMENT, old, new)]
         if old.external:
             return [Step(Op.CREATE_REPLACEMENT, old, new), Step(Op.REPLACE, old, new)]
-        diff = self._diff(goal, old, new)
+        diff = self._comparison.diff(goal, old, new, self._aliased)
         if diff.replaces or old.pending_replacement:
             return self._replace(goal, old, new, diff)
         if diff.changed or diff.detailed or old.init_errors:
             return [Step(Op.UPDATE, old, new, diff)]
         return [Step(Op.SAME, old, new)]
-
-    def _check(self, goal: Goal, new: Resource, old: Resource | None) -> None:
-        """Let the provider validate the inputs and fill in defaults. Raises DeploymentError naming each fault."""
-        if goal.is_provider:
-            new.inputs = registry.checked_inputs(goal)
-            return
-        if not goal.custom:
-            return
-        former = unwrap(old.inputs) if old else None
-        result = self.runner.provider(new).check(new.type, new.name, former, unwrap(new.inputs))
-        if result.failures:
-            faults = "\n".join(
-                f"    {new.type} resource '{new.name}'"
-                + (f": property {item.property}" if item.property else "")
-                + f": {item.reason}"
-                for item in result.failures
-            )
-            self.runner.sink.diagnostic("error", new.urn, faults.strip())
-            raise DeploymentError(f"resource {new.urn} is invalid")
-        new.inputs = mark_secrets(result.inputs, new.inputs)
-
-    def _diff(self, goal: Goal, old: Resource, new: Resource) -> DiffResult:
-        if goal.is_provider:
-            return DiffResult(
-                registry.changed(old.inputs, new.inputs), registry.changed_identity(old.inputs, new.inputs)
-            )
-        if self._provider_moved(old, new):
-            return DiffResult(replaces=["provider"])
-        if not goal.custom:
-            keys = sorted({*old.inputs, *new.inputs})
-            return DiffResult([key for key in keys if unwrap(old.inputs.get(key)) != unwrap(new.inputs.get(key))])
-        return self._provider_diff(old, unwrap(new.inputs), goal.ignore_changes, goal.replace_on_changes)
-
-    def _provider_moved(self, old: Resource, new: Resource) -> bool:
-        if not old.provider or not new.provider:
-            return old.provider != new.provider
-        renamed = self._aliased.get(new.provider.rpartition("::")[0])
-        return renamed != old.provider.rpartition("::")[0] and self.runner.providers.moved(old.provider, new.provider)
-
-    def _provider_diff(
-        self, old: Resource, inputs: Properties, ignore: tuple[str, ...], replace_on: tuple[str, ...]
-    ) -> DiffResult:
-        state = ResourceState(old.id, unwrap(old.inputs), unwrap(old.outputs))
-        diff = self.runner.providers.get(old.provider).diff(old.type, state, inputs, ignore)
-        forced = [paths.parse(item) for item in replace_on]
-        if not forced:
-            return diff
-
-        def replaces(text: str) -> bool:
-            return any(paths.contains(path, paths.parse(text)) for path in forced)
-
-        detailed = {
-            path: (_TO_REPLACE.get(kind, kind) if replaces(path) else kind, from_inputs)
-            for path, (kind, from_inputs) in diff.detailed.items()
-        }
-        keys = [key for key in diff.changed if replaces(key)]
-        keys += [str(paths.parse(path)[0]) for path in diff.detailed if replaces(path)]
-        return replace(diff, detailed=detailed, replaces=list(dict.fromkeys([*diff.replaces, *keys])))
 
     def _replace(self, goal: Goal, old: Resource, new: Resource, diff: DiffResult) -> list[Step]:
         if new.protect and old.protect:
@@ -205,8 +199,13 @@ class Deployment:
                 f'unable to replace resource "{new.urn}" as it is currently marked for protection; '
                 "remove the `protect` flag from the resource in the program first"
             )
+        if goal.import_id:
+            raise DeploymentError(
+                f"{new.urn} specifies `import_` and may not be replaced ({', '.join(diff.replaces)} would force it); "
+                "make the program match what exists, or remove `import_`"
+            )
         new.inputs = copy.deepcopy(goal.inputs)
-        self._check(goal, new, None)
+        self._comparison.check(goal, new, None)
         first = goal.delete_before_replace
         if not (diff.delete_before_replace if first is None else first) and not old.pending_replacement:
             return [Step(Op.CREATE_REPLACEMENT, old, new, diff), Step(Op.REPLACE, old, new, diff)]
@@ -222,7 +221,7 @@ class Deployment:
         found = []
         for candidate in self.runner.olds.values():
             unreached = candidate.urn not in self._seen and candidate.urn not in self._condemned
-            if unreached and candidate is not root and self._falls_with(candidate, replaced):
+            if unreached and candidate is not root and self._comparison.falls_with(candidate, replaced):
                 if candidate.protect:
                     raise DeploymentError(
                         f'unable to replace resource "{candidate.urn}" as part of replacing "{root.urn}" '
@@ -231,18 +230,3 @@ class Deployment:
                 replaced.add(candidate.urn)
                 found.append(candidate)
         return found
-
-    def _falls_with(self, candidate: Resource, replaced: set[str]) -> bool:
-        if not candidate.custom or candidate.external or candidate.is_provider or candidate.pending_replacement:
-            return False
-        if candidate.provider.rpartition("::")[0] in replaced:
-            return True
-        inputs = dict(unwrap(candidate.inputs))
-        touched = [
-            key for key, deps in candidate.property_dependencies.items() if key in inputs and replaced & set(deps)
-        ]
-        if not touched:
-            return False
-        inputs.update(dict.fromkeys(touched, UNKNOWN))
-        ignore, replace_on = tuple(candidate.ignore_changes), tuple(candidate.replace_on_changes)
-        return bool(self._provider_diff(candidate, inputs, ignore, replace_on).replaces)

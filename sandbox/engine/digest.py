@@ -61,7 +61,7 @@ class Digest:
 
     def finished(self, step: Step) -> None:
         """Count a step."""
-        if not is_hidden(step) and step.op not in (Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED):
+        if not is_hidden(step) and step.op not in (Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED, Op.IMPORT_REPLACEMENT):
             with self._lock:
                 self.changes[step.op.value] += 1
 

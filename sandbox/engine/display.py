@@ -20,6 +20,7 @@ from sandbox.values import Value
 MARKS: Final = {
     Op.SAME: "  ", Op.CREATE: "+ ", Op.UPDATE: "~ ", Op.DELETE: "- ", Op.REPLACE: "+-", Op.CREATE_REPLACEMENT: "++",
     Op.DELETE_REPLACED: "--", Op.READ: "> ", Op.DISCARD: "< ", Op.IMPORT: "= ", Op.REFRESH: "~ ",
+    Op.IMPORT_REPLACEMENT: "=+",
 }  # fmt: skip
 _COLOURS: Final = {"+ ": 32, "++": 32, "~ ": 33, "+-": 35, "- ": 31, "--": 31, "= ": 36, "> ": 36}
 # doing, done, to do
@@ -34,9 +35,11 @@ _VERBS: Final = {
     Op.READ: ("reading", "read", "read"),
     Op.DISCARD: ("discarding", "discarded", "discard"),
     Op.IMPORT: ("importing", "imported", "import"),
+    Op.IMPORT_REPLACEMENT: ("importing replacement", "imported replacement", "import replacement"),
     Op.REFRESH: ("refreshing", "refreshed", "refresh"),
 }
-_PARTS: Final = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED}
+_PARTS: Final = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED, Op.IMPORT_REPLACEMENT}
+_DOING: Final = {"update": "Updating", "destroy": "Destroying", "refresh": "Refreshing", "import": "Importing"}
 _ROOT: Final = "pulumi:pulumi:Stack"
 
 
@@ -66,8 +69,8 @@ class Display:
         """Print the heading."""
         self._dry_run, self._started = dry_run, time.monotonic()
         self.changes.clear()
-        doing = {"update": "Updating", "destroy": "Destroying", "refresh": "Refreshing"}[self.operation]
-        self._line(f"{f'Previewing {self.operation}' if dry_run else doing} ({self.stack}):")
+        doing = f"Previewing {self.operation}" if dry_run else _DOING[self.operation]
+        self._line(f"{doing} ({self.stack}):")
         if not self.diff:
             self._line("")
 

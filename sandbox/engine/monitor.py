@@ -14,11 +14,12 @@ import pulumi
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
-from sandbox.engine import goal as goals
+from sandbox.engine import requests
 from sandbox.engine.deployment import Deployment
 from sandbox.engine.errors import EngineError, UnsupportedError
 from sandbox.engine.steps import Sink
-from sandbox.engine.wire import from_struct, to_struct, unwrap
+from sandbox.engine.values import unwrap
+from sandbox.engine.wire import from_struct, to_struct
 from sandbox.providers.base import ProviderError
 
 _T = TypeVar("_T")
@@ -47,7 +48,7 @@ class Monitor:
 
     def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> resource_pb2.RegisterResourceResponse:  # noqa: N802
         """Bring one resource to where the program wants it."""
-        resource = self._guarded(lambda: self._deployment.register(goals.parse(request)))
+        resource = self._guarded(lambda: self._deployment.register(requests.parse(request)))
         outputs = resource.outputs if resource.custom else {}
         return resource_pb2.RegisterResourceResponse(urn=resource.urn, id=resource.id, object=to_struct(outputs))
 
@@ -60,7 +61,7 @@ class Monitor:
         """Call a function of a provider."""
 
         def call() -> resource_pb2.ResourceInvokeResponse:
-            goals.check_invoke(request)
+            requests.check_invoke(request)
             package = request.tok.split(":", 1)[0]
             if package == "pulumi":
                 raise UnsupportedError(f"function {request.tok} is not supported by this engine")
@@ -75,7 +76,10 @@ class Monitor:
 
     def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:  # noqa: N802
         """Look up a resource that somebody else owns."""
-        return self._guarded(lambda: self._unsupported(f"{request.type}.get"))
+        if request.type == "pulumi:pulumi:StackReference":
+            self._guarded(lambda: self._unsupported("StackReference"))
+        resource = self._guarded(lambda: self._deployment.read(requests.parse_read(request)))
+        return resource_pb2.ReadResourceResponse(urn=resource.urn, properties=to_struct(resource.outputs))
 
     def Call(self, request: resource_pb2.ResourceCallRequest) -> resource_pb2.ResourceInvokeResponse:  # noqa: N802
         """Refuse a method call on a resource."""

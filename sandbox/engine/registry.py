@@ -15,14 +15,15 @@ from typing import Final
 from sandbox.engine.errors import UnsupportedError
 from sandbox.engine.goal import Goal
 from sandbox.engine.state import Resource
-from sandbox.engine.wire import contains_unknown, unwrap
+from sandbox.engine.values import contains_unknown, unwrap
+from sandbox.engine.watch import Watched
 from sandbox.providers.base import Provider
 from sandbox.values import Properties
 
 Load = Callable[[str], Provider]
 
 # properties of a provider whose change means that it looks at other resources than before
-_IDENTITY: Final = {"region", "project", "endpoints"}
+_IDENTITY: Final = {"region", "project"}
 _OWN: Final = {"__internal", "version"}
 
 
@@ -41,7 +42,7 @@ class Registry:
         reference = resource.reference
         if reference in self._providers:
             return
-        provider = self._load(resource.type.rsplit(":", 1)[-1])
+        provider = Watched(self._load(resource.type.rsplit(":", 1)[-1]))
         if not contains_unknown(resource.inputs):
             provider.configure(_settings(resource.inputs))
         self._providers[reference] = provider

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sandbox.engine.steps import Op, Step
-from sandbox.engine.wire import UNKNOWN_SENTINEL, mask, unwrap
+from sandbox.engine.values import UNKNOWN_SENTINEL, mask, unwrap
 from sandbox.providers.base import DiffResult
 from sandbox.values import Secret, Value
 

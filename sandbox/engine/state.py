@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from sandbox.engine.errors import StateError, UnsupportedError
 from sandbox.engine.secrets import SecretsManager
-from sandbox.engine.wire import SECRET_SIGNATURE, SIGNATURE, UNKNOWN_SENTINEL
+from sandbox.engine.values import SECRET_SIGNATURE, SIGNATURE, UNKNOWN_SENTINEL
 from sandbox.values import UNKNOWN, Properties, Secret, Value
 
 VERSION: Final = 3

@@ -18,7 +18,8 @@ from sandbox.engine.errors import DeploymentError
 from sandbox.engine.journal import Journal
 from sandbox.engine.registry import Registry
 from sandbox.engine.state import Resource, now
-from sandbox.engine.wire import mark_secrets, unwrap
+from sandbox.engine.values import mark_secrets, unwrap
+from sandbox.engine.watch import UncertainError
 from sandbox.providers.base import DiffKind, DiffResult, Provider, ProviderError, ResourceState
 
 
@@ -35,6 +36,7 @@ class Op(StrEnum):
     READ = "read"
     DISCARD = "discard"
     IMPORT = "import"
+    IMPORT_REPLACEMENT = "import-replacement"
     REFRESH = "refresh"
 
 
@@ -107,6 +109,9 @@ class Runner:
                 Op.DELETE: self._delete,
                 Op.DELETE_REPLACED: self._delete,
                 Op.DISCARD: self._delete,
+                Op.READ: self._read,
+                Op.IMPORT: self._import,
+                Op.IMPORT_REPLACEMENT: self._import,
             }[step.op](step)
         self.sink.finished(step)
 
@@ -139,12 +144,11 @@ class Runner:
         new = step.new
         assert new is not None
         self.journal.begin(new, "creating")
-        if new.is_provider:
-            new.id = "" if self.dry_run else str(uuid.uuid4())
-            new.outputs = registry.outputs(new.inputs)
-            self.providers.add(new)
-        elif new.custom:
-            with self._partial(step):
+        with self._partial(step):
+            if new.is_provider:
+                new.id = "" if self.dry_run else str(uuid.uuid4())
+                self._set_up(new)
+            elif new.custom:
                 self._take(new, self.provider(new).create(new.type, unwrap(new.inputs), preview=self.dry_run))
         self._created(step)
 
@@ -166,16 +170,19 @@ class Runner:
         assert new is not None
         new.id = old.id
         self.journal.begin(new, "updating")
-        if new.is_provider:
-            new.outputs = registry.outputs(new.inputs)
-            self.providers.add(new)
-        elif new.custom:
-            with self._partial(step):
+        with self._partial(step):
+            if new.is_provider:
+                self._set_up(new)
+            elif new.custom:
                 before = ResourceState(old.id, unwrap(old.inputs), unwrap(old.outputs))
                 provider = self.provider(new)
                 self._take(new, provider.update(new.type, before, unwrap(new.inputs), preview=self.dry_run))
         new.modified = now()
         self.journal.finish(new, add=new, drop=old)
+
+    def _set_up(self, new: Resource) -> None:
+        new.outputs = registry.outputs(new.inputs)
+        self.providers.add(new)
 
     @contextmanager
     def _partial(self, step: Step) -> Iterator[None]:
@@ -184,6 +191,8 @@ class Runner:
         assert new is not None
         try:
             yield
+        except UncertainError:
+            raise
         except ProviderError as error:
             if error.partial is None:
                 self.journal.abandon(new)
@@ -203,17 +212,42 @@ class Runner:
         if not new.id and not self.dry_run:
             raise ProviderError("the provider returned no id")
 
+    def _read(self, step: Step) -> None:
+        new, old = step.new, step.old
+        assert new is not None
+        self.journal.begin(new, "reading")
+        if new.id:
+            found = self.provider(new).read(new.type, new.id, unwrap(new.inputs), None)
+            if found is None:
+                self.journal.abandon(new)
+                raise ProviderError(f"resource {new.id!r} does not exist")
+            self._take(new, found)
+        replaced = old is not None and not old.external and old.id != new.id
+        if old is not None and replaced:
+            old.delete = True
+        self.journal.finish(new, add=new, drop=None if replaced else old)
+
+    def _import(self, step: Step) -> None:
+        new = step.new
+        assert new is not None
+        self.journal.begin(new, "importing")
+        new.created = new.modified = now()
+        if step.old is not None:
+            step.old.delete = True
+        self.journal.finish(new, add=new)
+
     def _delete(self, step: Step) -> None:
         old = step.old
         assert old is not None
         self.journal.begin(old, "deleting")
-        owned = old.custom and not old.is_provider and not old.external and not old.retain_on_delete
-        if owned and not self.dry_run:
+        kept = old.is_provider or old.external or old.retain_on_delete or old.pending_replacement
+        if old.custom and not kept and not self.dry_run:
             try:
                 state = ResourceState(old.id, unwrap(old.inputs), unwrap(old.outputs))
                 self.provider(old).delete(old.type, state)
-            except ProviderError:
-                self.journal.abandon(old)
+            except ProviderError as error:
+                if not isinstance(error, UncertainError):
+                    self.journal.abandon(old)
                 raise
         if step.op is Op.DELETE_REPLACED and not old.delete:
             old.pending_replacement = True

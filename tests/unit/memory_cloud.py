@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,14 @@ class MemoryProvider:
 
     def invoke(self, token: str, args: Properties) -> Properties:
         return {"token": token, "args": args, "region": self.settings.get("region", "")}
+
+    def find(self, type_: str, inputs: Properties, known_ids: Collection[str]) -> ResourceState | None:
+        if type_ != _KEY:
+            id_ = self._id(type_, inputs)
+            return None if id_ in known_ids else self.read(type_, id_, None, None)
+        for lost in [id_ for id_ in self.cloud.ids(_KEY) if id_ not in known_ids]:
+            del self.cloud.things[_KEY, lost]
+        return None
 
     def secret_outputs(self, type_: str) -> Sequence[str]:
         return ["secret"] if type_ == _KEY else []

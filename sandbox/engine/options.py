@@ -1,0 +1,104 @@
+"""What the engine's commands share: options, choosing the display, asking, and errors as exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from sandbox.engine.display import Display
+from sandbox.engine.errors import CancelledError, ChangesError, EngineError, UsageError
+from sandbox.engine.run import Show
+from sandbox.engine.stack import Place, Stack
+
+Cwd = Annotated[Path, typer.Option("--cwd", "-C", help="The project's folder.")]
+StackName = Annotated[
+    str | None, typer.Option("--stack", "-s", help="The stack; else PULUMI_STACK, else the selected one.")
+]
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="The state folder; else PULUMI_BACKEND_URL (file://…)."),
+]
+Json = Annotated[bool, typer.Option("--json", "-j", help="Print one JSON object.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+SkipPreview = Annotated[bool, typer.Option("--skip-preview", "-f", help="Do it without a preview.")]
+PreviewOnly = Annotated[bool, typer.Option("--preview-only", help="Show it, and do nothing.")]
+Diff = Annotated[bool, typer.Option("--diff", help="Show a diff by property.")]
+ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets in plain text.")]
+NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail (7) if anything changes.")]
+NonInteractive = Annotated[bool, typer.Option("--non-interactive", help="Never ask.")]
+
+Operation = Callable[[Stack, Show], None]
+
+
+def place(cwd: Path, stack: str | None, state: Path | None) -> Place:
+    """The stack that the options and the environment name. Raises EngineError."""
+    return Place.find(cwd, stack, state, os.environ)
+
+
+def show_for(opened: Stack, *, as_json: bool, diff: bool, operation: str = "update") -> Show:
+    """The display that the options choose."""
+    if as_json:
+        from sandbox.engine.digest import Digest
+
+        return Digest(sys.stdout, opened.config().shown())
+    return Display(sys.stdout, opened.name, operation, diff)
+
+
+def run(show: Show, operation: Callable[[], None]) -> None:
+    """Run, and show the messages that a failed run left. Raises EngineError."""
+    try:
+        operation()
+    except EngineError:
+        show.diagnostics()
+        raise
+
+
+def confirm(question: str, *, yes: bool, non_interactive: bool) -> None:
+    """Ask. Raises UsageError where nobody can be asked, CancelledError on a no."""
+    if yes:
+        return
+    check_can_ask(yes=yes, non_interactive=non_interactive)
+    if not typer.confirm(question):
+        raise CancelledError("declined; nothing was changed")
+
+
+def check_can_ask(*, yes: bool, non_interactive: bool) -> None:
+    """Raise UsageError if nobody can be asked and nothing says that asking is not wanted."""
+    interactive = sys.stdin.isatty() and sys.stdout.isatty() and not non_interactive
+    if not yes and not interactive:
+        raise UsageError(
+            "--yes or --skip-preview or --preview-only must be passed in to proceed when running in "
+            "non-interactive mode"
+        )
+
+
+def expect_none(show: Show, *, wanted: bool) -> None:
+    """Raise ChangesError if no changes are wanted and there are some."""
+    if wanted and any(number for op, number in show.changes.items() if op != "same"):
+        raise ChangesError("no changes were expected but changes were proposed")
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """End the command with the message and the exit code of an EngineError; SIGTERM stops as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except EngineError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        typer.echo("error: stopped; what was done is in the state", err=True)
+        raise typer.Exit(CancelledError.exit_code) from None
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,118 @@
+"""`stack output|ls|init|select|rm`, as `pulumi` has them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sandbox.engine.errors import EngineError, StackNotFoundError, UsageError
+from sandbox.engine.options import Cwd, Json, NonInteractive, ShowSecrets, StackName, State, Yes, confirm, errors, place
+from sandbox.engine.stack import Place
+
+stacks = typer.Typer(no_args_is_help=True, help="Stacks and their outputs.")
+
+Name = Annotated[str, typer.Argument(help="The stack.")]
+
+
+@stacks.command("output")
+def output(
+    name: Annotated[str | None, typer.Argument(help="One output; else all.")] = None,
+    cwd: Cwd = Path(),
+    stack: StackName = None,
+    state: State = None,
+    as_json: Json = False,
+    show_secrets: ShowSecrets = False,
+) -> None:
+    """Print the stack's outputs."""
+    with errors():
+        outputs = place(cwd, stack, state).outputs(show_secrets=show_secrets)
+        if name is not None and name not in outputs:
+            raise EngineError(f"current stack does not have output property '{name}'; it has {sorted(outputs)}")
+        chosen: Any = outputs if name is None else outputs[name]
+        if as_json:
+            typer.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+        elif name is not None:
+            typer.echo(_plain(chosen))
+        else:
+            width = max(map(len, outputs), default=0)
+            typer.echo(f"Current stack outputs ({len(outputs)}):")
+            for key, value in outputs.items():
+                typer.echo(f"    {key:<{width}}  {_plain(value)}")
+
+
+@stacks.command("ls")
+def list_stacks(cwd: Cwd = Path(), state: State = None, as_json: Json = False) -> None:
+    """List the project's stacks; the selected one is marked."""
+    with errors():
+        backend = Place.backend_of(cwd, state, os.environ)
+        selected = os.environ.get("PULUMI_STACK") or backend.selected()
+        names = backend.stacks()
+        if as_json:
+            typer.echo(json.dumps([{"name": name, "current": name == selected} for name in names], indent=2))
+        for name in names if not as_json else ():
+            typer.echo(f"{name}{'*' if name == selected else ''}")
+
+
+@stacks.command("init")
+def init(name: Name, cwd: Cwd = Path(), state: State = None) -> None:
+    """Make an empty stack with a secrets manager of its own, and select it."""
+    with errors():
+        where = place(cwd, name, state)
+        with where.backend.lock(where.stack):
+            opened = where.open(with_program=False)
+            if opened.exists:
+                raise EngineError(f"stack '{where.stack}' already exists")
+            opened.adopt_salt()
+            opened.save(opened.checkpoint)
+        where.backend.select(where.stack)
+        typer.echo(f"Created stack '{where.stack}'")
+
+
+@stacks.command("select")
+def select(name: Name, cwd: Cwd = Path(), state: State = None) -> None:
+    """Choose the stack that commands without --stack mean."""
+    with errors():
+        where = place(cwd, name, state)
+        if where.stack not in where.backend.stacks():
+            raise StackNotFoundError(f"no stack named '{where.stack}' found; there are {where.backend.stacks()}")
+        where.backend.select(where.stack)
+
+
+@stacks.command("rm")
+def remove(
+    name: Annotated[str | None, typer.Argument(help="The stack; else as --stack.")] = None,
+    cwd: Cwd = Path(),
+    stack: StackName = None,
+    state: State = None,
+    yes: Yes = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Forget resources that still exist.")] = False,
+    preserve_config: Annotated[bool, typer.Option("--preserve-config", help="Keep Pulumi.<stack>.yaml.")] = False,
+    non_interactive: NonInteractive = False,
+) -> None:
+    """Forget a stack, its history and its configuration."""
+    with errors():
+        where = place(cwd, name or stack, state)
+        with where.backend.lock(where.stack):
+            raw = where.backend.read(where.stack)
+            if raw is None:
+                raise StackNotFoundError(f"no stack named '{where.stack}' found; there are {where.backend.stacks()}")
+            if raw["checkpoint"].get("latest", {}).get("resources") and not force:
+                raise UsageError(
+                    f"'{where.stack}' still has resources; removal rejected. Run `destroy` first; "
+                    "--force forgets them and leaves them in the cloud"
+                )
+            confirm(
+                f"This will permanently remove the '{where.stack}' stack!", yes=yes, non_interactive=non_interactive
+            )
+            where.backend.remove(where.stack)
+            if not preserve_config:
+                where.project.stack_file(where.stack).unlink(missing_ok=True)
+        typer.echo(f"Stack '{where.stack}' has been removed!")
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
