@@ -1,0 +1,206 @@
+"""The embedded engine beside a real `pulumi`, on the sandbox and with the same stand-in provider.
+
+Stacks move from one to the other with no change, and both plan and record the same for every programme of
+`tests/data/programs/`. Without a `pulumi` on PATH there is nothing to compare with, and the tests are reported as
+skipped. What cannot be the same is put away before comparing: random names, ids of keys, times, ciphertexts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.servers import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = sorted((ROOT / "tests" / "data" / "programs").iterdir())
+STEPS = (1, 2, 3)
+REAL = shutil.which("pulumi")
+
+pytestmark = pytest.mark.skipif(REAL is None, reason="no `pulumi` on PATH to compare the embedded engine with")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One of the two, on one project folder, stack and state folder."""
+
+    command: tuple[str, ...]
+    env: dict[str, str]
+    project: Path
+    stack: str
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of the engine; with `check` it must succeed."""
+        command = [*self.command, *arguments, "--stack", self.stack, "--cwd", str(self.project), "--non-interactive"]
+        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=300)
+        assert not check or done.returncode == 0, (
+            f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def configure(self, **values: Any) -> None:
+        """Set keys (`__` stands for `:`) in the stack's configuration file, whatever else the engine keeps there."""
+        path = self.project / f"Pulumi.{self.stack}.yaml"
+        settings = yaml.safe_load(path.read_text()) if path.exists() else {}
+        config = settings.setdefault("config", {})
+        config.update({key.replace("__", ":"): value for key, value in values.items()})
+        path.write_text(yaml.safe_dump(settings))
+
+    def checkpoint(self) -> list[dict[str, Any]]:
+        """The resources in the state."""
+        state = Path(self.env["PULUMI_BACKEND_URL"].removeprefix("file://"))
+        name = yaml.safe_load((self.project / "Pulumi.yaml").read_text())["name"]
+        text = (state / ".pulumi" / "stacks" / name / f"{self.stack}.json").read_text()
+        resources: list[dict[str, Any]] = json.loads(text)["checkpoint"]["latest"].get("resources", [])
+        return resources
+
+
+Make = Callable[[str, Path, str], Engine]
+
+
+@pytest.fixture
+def engine(sandbox: Sandbox, tmp_path: Path) -> Make:
+    """Make an engine, `real` or `embedded`, on a project folder and a stack; both share one state folder."""
+    state = tmp_path / "state"
+    state.mkdir()
+    path = os.pathsep.join([str(ROOT / "sandbox" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {
+        **os.environ,
+        **sandbox.env,
+        "PATH": path,
+        "PULUMI_BACKEND_URL": state.as_uri(),
+        "PULUMI_HOME": str(tmp_path / "home"),
+        "PULUMI_SKIP_UPDATE_CHECK": "1",
+        "PYTHONPATH": str(ROOT),
+        "SANDBOX_PYTHON": sys.executable,
+    }
+
+    def make(kind: str, project: Path, stack: str) -> Engine:
+        real = kind == "real"
+        command = (str(REAL),) if real else (sys.executable, "-m", "sandbox")
+        made = Engine(command, env, project, stack)
+        if real and not (project / f"Pulumi.{stack}.yaml").exists():
+            made.run("stack", "init")
+        return made
+
+    return make
+
+
+def own_project(folder: Path, stack: str) -> Path:
+    """A project folder with this repository's program."""
+    folder.mkdir()
+    for name in ("Pulumi.yaml", "__main__.py"):
+        (folder / name).symlink_to(ROOT / name)
+    settings = {"bucketName": f"handed-over-{stack}", "forceDestroy": True, "corsOrigins": ["https://a.example"]}
+    config = {"aws:region": "us-east-1", **{f"recordings:{key}": value for key, value in settings.items()}}
+    (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
+    return folder
+
+
+@pytest.mark.parametrize(("first", "second"), [("real", "embedded"), ("embedded", "real")])
+def test_stack_moves_between_the_engines_with_no_change(first: str, second: str, engine: Make, tmp_path: Path) -> None:
+    """Deployed by one, the other sees no change; changed by the other, the first sees none; and either destroys."""
+    project = own_project(tmp_path / "project", first)
+    maker, taker = engine(first, project, first), engine(second, project, first)
+    if first == "real":
+        maker.run("stack", "init")
+    maker.run("up", "--yes")
+    taker.run("preview", "--expect-no-changes")
+    taker.configure(recordings__corsOrigins=["https://b.example"])
+    taker.run("up", "--yes")
+    maker.run("preview", "--expect-no-changes")
+    taker.run("refresh", "--yes", "--expect-no-changes")
+    maker.run("refresh", "--yes", "--expect-no-changes")
+    outputs = [each.run("stack", "output", "--json", "--show-secrets").stdout for each in (maker, taker)]
+    assert json.loads(outputs[0]) == json.loads(outputs[1])
+    taker.run("destroy", "--yes")
+    assert maker.checkpoint() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_both_engines_do_the_same(program: Path, engine: Make, tmp_path: Path) -> None:
+    """Each step: the same plan, the same success or refusal, the same state; in the end nothing is left."""
+    engines = []
+    for kind in ("real", "embedded"):
+        project = tmp_path / kind
+        shutil.copytree(program, project)
+        engines.append(engine(kind, project, kind))
+    for step in STEPS:
+        for each in engines:
+            each.configure(**{"aws__region": "us-east-1", f"{_name(program)}__step": step})
+        plans = [each.run("preview", "--json", check=False) for each in engines]
+        assert bool(plans[0].returncode) == bool(plans[1].returncode), f"step {step}: {plans[1].stderr}"
+        real, embedded = (_plan(plan.stdout, each.stack) for plan, each in zip(plans, engines, strict=True))
+        assert embedded == real, f"plan of step {step}"
+        done = [each.run("up", "--yes", "--skip-preview", check=False) for each in engines]
+        assert bool(done[0].returncode) == bool(done[1].returncode), f"step {step}: {done[1].stdout}{done[1].stderr}"
+        real, embedded = (_state(each) for each in engines)
+        assert embedded == real, f"state after step {step}"
+    for each in engines:
+        each.run("destroy", "--yes")
+        assert each.checkpoint() == []
+
+
+def _name(program: Path) -> str:
+    name: str = yaml.safe_load((program / "Pulumi.yaml").read_text())["name"]
+    return name
+
+
+_PLANNED = ("op", "urn", "diffReasons", "replaceReasons", "detailedDiff")
+_RECORDED = (
+    "urn",
+    "type",
+    "custom",
+    "delete",
+    "parent",
+    "provider",
+    "inputs",
+    "outputs",
+    "dependencies",
+    "propertyDependencies",
+    "protect",
+    "retainOnDelete",
+    "external",
+    "additionalSecretOutputs",
+    "aliases",
+)
+_RANDOM = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"\bA[KI]{1}[A-Z0-9]{18,20}\b"), "ID"),
+    (re.compile(r"(?<=-)[0-9a-f]{7}\b"), "RANDOM"),
+    (re.compile(r"v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"), "CIPHERTEXT"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
+)
+
+
+def _plan(text: str, stack: str) -> list[dict[str, Any]]:
+    steps = json.loads(text)["steps"] if text.strip().startswith("{") else []
+    return _comparable([{key: step[key] for key in _PLANNED if step.get(key)} for step in steps], stack)
+
+
+def _state(engine: Engine) -> list[dict[str, Any]]:
+    resources = engine.checkpoint()
+    return _comparable([{key: each[key] for key in _RECORDED if each.get(key)} for each in resources], engine.stack)
+
+
+def _comparable(entries: list[dict[str, Any]], stack: str) -> list[dict[str, Any]]:
+    """Without what is random or another stack's name, in one order."""
+    text = json.dumps(entries, sort_keys=True).replace(f":{stack}::", ":STACK::").replace(f"-{stack}", "-STACK")
+    for pattern, word in _RANDOM:
+        text = pattern.sub(word, text)
+    plain: list[dict[str, Any]] = json.loads(text)
+    for entry in plain:
+        for key in ("dependencies", "diffReasons", "replaceReasons"):
+            entry[key] = sorted(entry.get(key, []))
+    return sorted(plain, key=lambda entry: json.dumps(entry, sort_keys=True))
