@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 from sandbox.servers.serving import Scope
 
@@ -56,5 +56,5 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 def bucket_of(path: str) -> str:
-    """The bucket of a path-style path."""
-    return unquote(path.lstrip("/").partition("/")[0])
+    """The bucket of a path-style path, which is decoded (as ASGI gives it)."""
+    return path.lstrip("/").partition("/")[0]
