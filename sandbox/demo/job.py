@@ -119,7 +119,7 @@ class Job:
         paths = [asset["path"] for asset in assets if asset["status"] == "completed"]
         if self.asset["path"] not in paths:
             raise StepError(f"no completed asset of the room has the path {self.asset['path']}: {paths}")
-        return self.asset["path"]
+        return str(self.asset["path"])
 
     def download(self) -> str:
         """`recordings sign`, then GET it with no credentials."""
