@@ -12,6 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 for module in (register, verify, test_recording, sign, unregister):
     app.command(module.NAME)(module.command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -150,6 +151,37 @@ def test_deployed_stack(sandbox: Sandbox, deployed_project: Project) -> None:
     assert settings(sandbox, id_) == before
 
 
+def test_partial_failure_says_what_was_done(sandbox: Sandbox, stand: Stand) -> None:
+    """Many templates, one refused: what was done stays and is said, the rest is named, a second run completes it."""
+    ids = [template(sandbox) for _ in range(3)]
+    fail(sandbox, ids[1], "400")
+    stopped = stand.recordings("register", *options(ids))
+    assert stopped.exit_code == 3
+    _, done, rest, advice = stopped.stderr.rstrip().rsplit("\n", 3)
+    assert done.startswith("done: ")
+    assert ids[0] in done
+    assert rest.startswith("not done: ")
+    assert all(id_ in rest for id_ in ids[1:])
+    assert "again" in advice
+    assert [is_registered(sandbox, stand, id_) for id_ in ids] == [True, False, False]
+    said(stand.recordings("register", "--json", *options(ids)))
+    assert all(is_registered(sandbox, stand, id_) for id_ in ids)
+    stand.recordings("unregister")
+
+
+def test_debug_logs_hold_no_secret(sandbox: Sandbox, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    """With every library logging all it can, no secret of ours and no token is in it."""
+    id_ = template(sandbox, {"upload": EARLIER})
+    with caplog.at_level(logging.DEBUG):
+        stand.recordings("register", "--template", id_)
+        stand.recordings("unregister", "--template", id_)
+    assert "httpx" in caplog.text
+    assert "botocore" in caplog.text
+    own = sandbox.env["HMS_APP_SECRET"], stand.raw["writerSecretAccessKey"], stand.raw["readerSecretAccessKey"]
+    for secret in (*own, sandbox.env["AWS_SECRET_ACCESS_KEY"], "earlier-secret", "Bearer "):
+        assert secret not in caplog.text
+
+
 # Faults
 
 
@@ -278,6 +310,7 @@ def test_wrong_place(command: str, expected: dict[str, Any], named: str, sandbox
         ({"HMS_APP_SECRET": "", "HMS_MANAGEMENT_TOKEN": "x"}, ["--template", "t"], 2, "HMS_APP_SECRET is not set"),
         ({"HMS_APP_SECRET": "wrong " * 10}, ["--template", "t"], 3, "401"),
         ({"HMS_API_URL": "http://example.com"}, ["--template", "t"], 2, "HMS_API_URL"),
+        ({"SSL_CERT_FILE": ""}, ["--template", "t"], 3, "certificate is not trusted"),
         ({}, [], 2, "recordings:templateIds"),
         ({}, ["--template", "../x"], 2, "not a template id"),
         ({}, ["--template", "0123456789abcdef01234567"], 3, "404"),
