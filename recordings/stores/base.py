@@ -36,7 +36,11 @@ class AccessKey:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One object. `size` in bytes, `etag` without quotes, `last_modified` UTC; None where the answer did not say."""
+    """One object. `size` in bytes, `last_modified` UTC; None where the answer did not say.
+
+    `etag` is what `put` takes as `if_match`, and the same to whoever asks: on S3 the ETag with no quotes, on Google
+    the generation (whose two APIs give two different ETags).
+    """
 
     key: str
     size: int
@@ -133,7 +137,10 @@ class Store(Protocol):
         """Every object whose key starts with `prefix`, in key order, page by page."""
 
     def list_versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
-        """Every version and delete marker under `prefix`; on a bucket without versioning, the objects."""
+        """Every version and delete marker under `prefix`; on a bucket without versioning, the objects.
+
+        Versions are the operator's: to writer and reader this and `delete_versions` may be an AccessDeniedError.
+        """
 
     def delete(self, key: str) -> None:
         """Delete the object (on a versioned bucket: put a delete marker). A missing object is no error."""
@@ -177,7 +184,10 @@ class Store(Protocol):
         """The plain, unsigned URL of a key."""
 
     def account(self) -> str:
-        """The AWS account id or Google project that the identity belongs to."""
+        """The AWS account id or Google project that the identity belongs to.
+
+        Raises CredentialsError if nobody is logged in, or the login names none.
+        """
 
     def bucket_region(self) -> str:
-        """Where the bucket really lies. Raises BucketNotFoundError."""
+        """Where the bucket really lies. Raises BucketNotFoundError, AccessDeniedError to who may not know."""
