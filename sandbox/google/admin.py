@@ -33,7 +33,7 @@ async def answer(cloud: Cloud, request: Request) -> Response:
             cloud.state.remove("token", token["digest"])
         return json_response({})
     if request.method == "POST" and name == "lifecycle":
-        return json_response(lifecycle.apply(cloud, _moment(request.query.get("now"))))
+        return json_response(lifecycle.apply(cloud, _moment(request.query.get("now")), request.query.get("bucket")))
     raise GoogleError(404, "notFound", f"{request.method} {request.path}: not known.")
 
 

@@ -95,6 +95,7 @@ class App:
         request = Request.of(scope, receive)
         try:
             response = await self._answer(request)
+            await request.drain()
         except ConnectionError:
             return
         response.headers.append(("x-guploader-uploadid", secrets.token_urlsafe(24)))

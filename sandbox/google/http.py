@@ -31,6 +31,7 @@ class Request:
     secure: bool
     receive: Receive = field(repr=False)
     _query: dict[str, str] | None = None
+    _is_read: bool = False
 
     @staticmethod
     def of(scope: Scope, receive: Receive) -> Request:
@@ -72,9 +73,19 @@ class Request:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError("the client went away")
+            more = message.get("more_body", False)
+            self._is_read = not more
             if message.get("body"):
                 yield message["body"]
-            more = message.get("more_body", False)
+
+    async def drain(self) -> None:
+        """Read what nobody wanted, for else the connection breaks under a client that is still sending.
+
+        A client that waits for `100 Continue` is not sending.
+        """
+        if not self._is_read and "expect" not in self.headers:
+            async for _ in self.stream():
+                pass
 
     async def body(self) -> bytes:
         """The whole body, up to 64 MiB."""

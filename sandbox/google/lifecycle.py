@@ -1,4 +1,4 @@
-"""Lifecycle rules, applied when somebody says what time it is (`POST /_sandbox/lifecycle?now=…`).
+"""Lifecycle rules, applied when somebody says what time it is (`POST /_sandbox/lifecycle?now=…&bucket=…`).
 
 All conditions of a rule must hold. Delete goes before SetStorageClass, of several classes the coldest wins, and no
 object ever gets warmer. Source: cloud.google.com/storage/docs/lifecycle.
@@ -49,10 +49,10 @@ _CONDITIONS: Final[Mapping[str, Callable[[_Case, Any], bool]]] = {
 }
 
 
-def apply(cloud: Cloud, moment: datetime) -> Json:
-    """Apply every bucket's rules as if it were `moment`; counts of what was done."""
+def apply(cloud: Cloud, moment: datetime, only: str | None) -> Json:
+    """Apply the rules of one or every bucket as if it were `moment`; counts of what was done."""
     done = {"deleted": 0, "reclassed": 0, "aborted": 0, "purged": 0}
-    for bucket in cloud.state.all("bucket"):
+    for bucket in [cloud.bucket(only)] if only else cloud.state.all("bucket"):
         rules = (bucket["resource"].get("lifecycle") or {}).get("rule", [])
         objects = Objects(cloud, bucket)
         for case in _cases(objects, moment):
