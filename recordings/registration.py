@@ -32,7 +32,7 @@ from recordings.errors import (
 from recordings.guards import check_cloud, check_customer
 from recordings.hms import HmsClient
 from recordings.hms_models import Template
-from recordings.memory import Memory, Remembered
+from recordings.memory import Memory
 from recordings.outputs import KeyStatus, StackOutputs
 from recordings.plans import Plan, Step
 from recordings.stores.base import Store
@@ -129,9 +129,9 @@ def plan_register(
 def plan_unregister(place: Place, ids: Sequence[str] = ()) -> Intent:
     """Plan to put back what templates had before: those given, else the stack's and all that are remembered.
 
-    A template that no longer points at the stack's bucket is left alone, and what is remembered of it is kept.
-    Faults are templates that point at the bucket and cannot be put back. Raises GuardError, and what 100ms and the
-    store raise.
+    A template that no longer points at the stack's bucket, or that 100ms does not know (deleted, or the credentials
+    are of another workspace), is left alone, and what is remembered of it is kept. Faults are templates that point at
+    the bucket and cannot be put back. Raises GuardError, and what 100ms and the store raise.
     """
     check_cloud(place.outputs, place.operator)
     if not ids:
@@ -143,8 +143,7 @@ def plan_unregister(place: Place, ids: Sequence[str] = ()) -> Intent:
         try:
             there[id_] = place.client.template(id_)
         except HmsNotFoundError:
-            draft.templates[id_] = "gone from 100ms"
-            draft.steps += _forget_steps(place, id_, place.memory.read(FOLDER + id_))
+            draft.templates[id_] = "not found at 100ms"
     check_customer(place.outputs, there.values())
     for id_ in there:
         _plan_back(place, id_, draft)
@@ -177,7 +176,7 @@ def _plan_back(place: Place, id_: str, draft: _Draft) -> None:
         draft.templates[id_] = "does not use this bucket"
     elif is_same(now, restored := with_original(now, known.value)):
         draft.templates[id_] = "is as it was before"
-        draft.steps += _forget_steps(place, id_, known)
+        draft.steps.append(_forget(place, id_))
     elif not points_at(now, wanted):
         draft.templates[id_] = "left alone: changed since, and does not use this bucket"
     elif not is_restorable(known.value):
@@ -186,7 +185,7 @@ def _plan_back(place: Place, id_: str, draft: _Draft) -> None:
         draft.templates[id_] = "put back as it was before"
         write = partial(_write, place.client, id_, now, partial(with_original, original=known.value))
         draft.steps.append(Step(f"put back the settings that template {id_} had", write, diff_lines(now, restored)))
-        draft.steps += _forget_steps(place, id_, known)
+        draft.steps.append(_forget(place, id_))
     if fault:
         draft.templates[id_] = "cannot be put back"
         draft.faults.append(
@@ -195,10 +194,8 @@ def _plan_back(place: Place, id_: str, draft: _Draft) -> None:
         )
 
 
-def _forget_steps(place: Place, id_: str, known: Remembered | None) -> list[Step]:
-    if known is None:
-        return []
-    return [Step(f"forget the settings that template {id_} had", partial(place.memory.delete, FOLDER + id_))]
+def _forget(place: Place, id_: str) -> Step:
+    return Step(f"forget the settings that template {id_} had", partial(place.memory.delete, FOLDER + id_))
 
 
 def _write(client: HmsClient, id_: str, before: Settings, change: Callable[[Settings], dict[str, Any]]) -> None:
