@@ -12,24 +12,27 @@ from recordings.registration import plan_register, template_ids
 
 NAME = "register"
 
+AcceptHlsVodOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-hls-vod", help="Go on although 100ms will no longer give playable links to HLS VOD recordings."
+    ),
+]
+AcceptUnrestorableOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-unrestorable",
+        help="Go on although the secret of the present storage is not shown, so it cannot be put back later.",
+    ),
+]
+
 
 def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
     template: TemplateOption = None,
-    accept_hls_vod: Annotated[
-        bool,
-        typer.Option(
-            "--accept-hls-vod", help="Go on although 100ms will no longer give playable links to HLS VOD recordings."
-        ),
-    ] = False,
-    accept_unrestorable: Annotated[
-        bool,
-        typer.Option(
-            "--accept-unrestorable",
-            help="Go on although the secret of the present storage is not shown, so it cannot be put back later.",
-        ),
-    ] = False,
+    accept_hls_vod: AcceptHlsVodOption = False,
+    accept_unrestorable: AcceptUnrestorableOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
