@@ -113,16 +113,17 @@ def caller_of(cloud: Cloud, request: Request) -> tuple[Caller, str]:
             "The difference between the request time and the server's time is too large.",
             code="RequestTimeTooSkewed",
         )
-    canonical = canonical_request(request, signed)
-    to_sign = f"{signed.algorithm}\n{signed.date}\n{signed.scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    email = _signer(cloud, signed, to_sign, canonical)
+    email = _signer(cloud, signed, canonical_requests(request, signed))
     if signed.query:
         _check_expiry(request, signed, moment)
     return Caller(email, aws=signed.family.prefix == "amz"), signed.payload
 
 
-def canonical_request(request: Request, signed: Signed) -> str:
-    """The canonical form of the request that both sides hash."""
+def canonical_requests(request: Request, signed: Signed) -> list[str]:
+    """The canonical forms that a client may have signed.
+
+    The host is as it was sent, or without its port: some of Google's libraries sign it so (see its conformance data).
+    """
     query = "&".join(
         sorted(
             f"{_quoted(name)}={_quoted(value)}"
@@ -130,9 +131,20 @@ def canonical_request(request: Request, signed: Signed) -> str:
             if name.lower() not in ("x-goog-signature", "x-amz-signature")
         )
     )
-    headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in signed.headers)
     path = quote(unquote(request.path), safe="/~")
-    return "\n".join([request.method, path, query, headers, ";".join(signed.headers), signed.payload])
+    host = request.headers["host"]
+    forms = []
+    for name in dict.fromkeys((host, host.partition(":")[0])):
+        sent = {**request.headers, "host": name}
+        headers = "".join(f"{header}:{' '.join(sent[header].split())}\n" for header in signed.headers)
+        forms.append("\n".join([request.method, path, query, headers, ";".join(signed.headers), signed.payload]))
+    return forms
+
+
+def string_to_sign(signed: Signed, canonical: str) -> str:
+    """What the signature is of."""
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return f"{signed.algorithm}\n{signed.date}\n{signed.scope}\n{digest}"
 
 
 def _quoted(text: str) -> str:
@@ -232,13 +244,14 @@ def _check_expiry(request: Request, signed: Signed, moment: datetime) -> None:
         )
 
 
-def _signer(cloud: Cloud, signed: Signed, to_sign: str, canonical: str) -> str:
-    """The e-mail of the account whose key made the signature. Raises GoogleError 403."""
-    shown = [("StringToSign", to_sign), ("CanonicalRequest", canonical)]
+def _signer(cloud: Cloud, signed: Signed, forms: list[str]) -> str:
+    """The e-mail of the account whose key signed one of the canonical forms. Raises GoogleError 403."""
+    texts = [string_to_sign(signed, canonical) for canonical in forms]
+    mismatch = _mismatch(403, [("StringToSign", texts[0]), ("CanonicalRequest", forms[0])])
     if "RSA" in signed.algorithm:
         keys = accounts.keys(cloud, signed.account)
-        if not any(_verifies(key["public"], signed.signature, to_sign) for key in keys):
-            raise _mismatch(403, shown)
+        if not any(_verifies(key["public"], signed.signature, text) for key in keys for text in texts):
+            raise mismatch
         return signed.account
     if cloud.enforces("storage.restrictAuthTypes"):
         message = "Request violates constraint 'constraints/storage.restrictAuthTypes'"
@@ -247,9 +260,9 @@ def _signer(cloud: Cloud, signed: Signed, to_sign: str, canonical: str) -> str:
     if key is None:
         message = "The provided security credentials are not valid."
         raise GoogleError(403, "forbidden", message, code="InvalidSecurity")
-    expected = _hmac_signature(signed, key["secret"], to_sign)
-    if not hmac.compare_digest(expected.encode(), signed.signature.encode()):
-        raise _mismatch(403, shown)
+    made = [_hmac_signature(signed, key["secret"], text).encode() for text in texts]
+    if not any(hmac.compare_digest(one, signed.signature.encode()) for one in made):
+        raise mismatch
     return str(key["email"])
 
 
