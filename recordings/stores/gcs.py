@@ -21,9 +21,8 @@ from recordings.signing_gcs import REGION, HmacAuth
 from recordings.signing_v4 import GOOG4, HmacSigner
 from recordings.stores.base import AccessKey, Identity, Store
 from recordings.stores.gcs_hmac import HmacStore
-from recordings.stores.gcs_wire import Wire
+from recordings.stores.gcs_wire import GOOGLE, Wire
 
-GOOGLE: Final = "https://storage.googleapis.com"
 _DOMAIN: Final = ".iam.gserviceaccount.com"
 
 

@@ -30,7 +30,7 @@ from recordings.stores.gcs_hmac import wanted_generation
 from recordings.stores.gcs_rsa import ambient_signer
 from recordings.stores.gcs_sdk_errors import FOREIGN, mapped, retry_after, translate
 from recordings.stores.gcs_uploads import GcsUploads
-from recordings.stores.gcs_wire import Wire
+from recordings.stores.gcs_wire import GOOGLE, Wire
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 TIMEOUT: Final = (10.0, 60.0)
@@ -66,6 +66,24 @@ class Login:
                 "this login names no project: set GOOGLE_CLOUD_PROJECT, or `gcloud config set project PROJECT`"
             )
         return str(project)
+
+
+class TokenOnly(google.auth.credentials.Credentials):
+    """Credentials that get their token where others do, and ask nothing else of anybody.
+
+    For endpoints that are not Google's: the library would send their tokens to Google as well, to learn in which
+    regions they are good.
+    """
+
+    def __init__(self, inner: google.auth.credentials.Credentials) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._inner = inner
+
+    def refresh(self, request: Any) -> None:
+        """Get a new token."""
+        self._inner.refresh(request)
+        self.token = self._inner.token
+        self.expiry = self._inner.expiry
 
 
 class BearerAuth(httpx.Auth):
@@ -239,10 +257,12 @@ class OperatorStore(GcsUploads):
 
     @cached_property
     def _client(self) -> Any:
+        """The project is only for what this store never does, such as making buckets; the login may name none."""
+        login = self._login.credentials
         with mapped("open Cloud Storage as operator"):
             return storage.Client(
-                project=self._login.project,
-                credentials=self._login.credentials,
+                project="-",
+                credentials=login if self._origin == GOOGLE else TokenOnly(login),
                 client_options={"api_endpoint": self._origin},
             )
 

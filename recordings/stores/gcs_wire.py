@@ -22,6 +22,8 @@ from recordings.retry import Attempts, RetryPolicy, Timing, parse_retry_after
 from recordings.signing import encode_key
 from recordings.stores.gcs_errors import NEXT, from_xml
 
+GOOGLE: Final = "https://storage.googleapis.com"
+"""Where the stack outputs name no endpoint."""
 TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)
 """Seconds for each phase of a call; none waits for ever."""
 _NOT_AGAIN: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)

@@ -4,24 +4,63 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any
-
-import google.auth
-import httpx
-from google.auth.transport.requests import AuthorizedSession
 
 from recordings.outputs import StackOutputs, WriterAccess
 from recordings.policies import reader_policy, writer_policy
-from recordings.policies_gcs import reader_bindings, writer_bindings
+from recordings.policies_gcs import Binding, reader_bindings, writer_bindings
 from sandbox.servers import Sandbox
-from tests.functional.clients import aws
+from tests.functional.clients import Key, aws
+from tests.functional.google_lab import Grant, Lab
 
 
-def outputs_of(
-    provider: str, bucket: str, region: str, prefix: str, endpoint: str, keys: Any, **more: Any
+def s3_place(sandbox: Sandbox, prefix: str) -> StackOutputs:
+    """A versioned bucket, and two users with the project's policies."""
+    name, region = "contract-" + secrets.token_hex(6), sandbox.env["AWS_REGION"]
+    s3, iam = aws("s3", sandbox), aws("iam", sandbox)
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    policies = (writer_policy(name, region, prefix, WriterAccess.FULL), reader_policy(name, region, prefix))
+    keys: list[Key] = []
+    for role, policy in zip(("writer", "reader"), policies, strict=True):
+        user = f"{name}-{role}"
+        iam.create_user(UserName=user)
+        iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        keys.append((key["AccessKeyId"], key["SecretAccessKey"]))
+    return _outputs("s3", name, region, prefix, sandbox.env["AWS_ENDPOINT_URL"], keys)
+
+
+def google_place(sandbox: Sandbox, prefix: str) -> StackOutputs:
+    """A versioned bucket, and two service accounts with the project's bindings and an HMAC key each."""
+    lab, region = Lab(sandbox), "EUROPE-WEST3"
+    try:
+        name = lab.bucket(location=region, versioning={"enabled": True})
+        emails = [lab.account(), lab.account()]
+        keys = [lab.hmac(email) for email in emails]
+        bindings = writer_bindings(name, prefix, WriterAccess.FULL, emails[0])
+        lab.grant(name, *grants(bindings + reader_bindings(name, prefix, emails[1])))
+    finally:
+        lab.close()
+    principals = {"writerPrincipal": emails[0], "readerPrincipal": emails[1]}
+    return _outputs("gcs", name, region, prefix, lab.url, keys, **principals)
+
+
+def grants(bindings: Sequence[Binding]) -> list[Grant]:
+    """The project's bindings as the laboratory grants them."""
+    return [
+        (binding["role"].removeprefix("roles/storage."), member, binding["condition"]["expression"])
+        for binding in bindings
+        for member in binding["members"]
+    ]
+
+
+def _outputs(
+    provider: str, bucket: str, region: str, prefix: str, endpoint: str, keys: Sequence[Key], **more: Any
 ) -> StackOutputs:
     """Outputs as a stack of the project would give them."""
-    (writer, reader) = keys
+    writer, reader = keys
     return StackOutputs.from_mapping(
         {
             "storageProvider": provider,
@@ -41,54 +80,3 @@ def outputs_of(
             **more,
         }
     )
-
-
-def s3_place(sandbox: Sandbox, prefix: str) -> StackOutputs:
-    """A versioned bucket, and two users with the project's policies."""
-    name, region = "contract-" + secrets.token_hex(6), sandbox.env["AWS_REGION"]
-    s3, iam = aws("s3", sandbox), aws("iam", sandbox)
-    s3.create_bucket(Bucket=name)
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    policies = (writer_policy(name, region, prefix, WriterAccess.FULL), reader_policy(name, region, prefix))
-    keys = []
-    for role, policy in zip(("writer", "reader"), policies, strict=True):
-        user = f"{name}-{role}"
-        iam.create_user(UserName=user)
-        iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps(policy))
-        key = iam.create_access_key(UserName=user)["AccessKey"]
-        keys.append((key["AccessKeyId"], key["SecretAccessKey"]))
-    return outputs_of("s3", name, region, prefix, sandbox.env["AWS_ENDPOINT_URL"], keys)
-
-
-def google_place(sandbox: Sandbox, prefix: str) -> StackOutputs:
-    """A versioned bucket with uniform access, and two service accounts with the project's bindings and an HMAC key."""
-    name, region = "contract-" + secrets.token_hex(6), "EUROPE-WEST3"
-    url, project = sandbox.env["GOOGLE_ENDPOINT_URL"], sandbox.env["GOOGLE_CLOUD_PROJECT"]
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    with AuthorizedSession(credentials) as session:
-        ask = _asker(session, url)
-        access = {"uniformBucketLevelAccess": {"enabled": True}, "publicAccessPrevention": "enforced"}
-        bucket = {"name": name, "location": region, "versioning": {"enabled": True}, "iamConfiguration": access}
-        ask("POST", f"/storage/v1/b?project={project}", bucket)
-        emails, keys = [], []
-        for role in ("writer", "reader"):
-            account = ask("POST", f"/v1/projects/{project}/serviceAccounts", {"accountId": f"{role}-{name[-12:]}"})
-            emails.append(account["email"])
-            key = ask("POST", f"/storage/v1/projects/{project}/hmacKeys?serviceAccountEmail={account['email']}")
-            keys.append((key["metadata"]["accessId"], key["secret"]))
-        policy = ask("GET", f"/storage/v1/b/{name}/iam?optionsRequestedPolicyVersion=3")
-        policy["version"] = 3
-        policy["bindings"] += writer_bindings(name, prefix, WriterAccess.FULL, emails[0])
-        policy["bindings"] += reader_bindings(name, prefix, emails[1])
-        ask("PUT", f"/storage/v1/b/{name}/iam", policy)
-    principals = {"writerPrincipal": emails[0], "readerPrincipal": emails[1]}
-    return outputs_of("gcs", name, region, prefix, url, keys, **principals)
-
-
-def _asker(session: AuthorizedSession, url: str) -> Any:
-    def ask(method: str, path: str, body: Any = None) -> Any:
-        answer = session.request(method, url + path, json=body)
-        assert answer.status_code in (httpx.codes.OK, httpx.codes.NO_CONTENT), answer.text
-        return answer.json() if answer.content else None
-
-    return ask

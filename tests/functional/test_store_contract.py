@@ -7,10 +7,11 @@ the reader's rights are those that `recordings.policies` and `recordings.policie
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -30,6 +31,7 @@ from recordings.stores import AccessKey, Identity, Store, open_store
 from sandbox.servers import Sandbox
 from tests.functional.clients import browser
 from tests.functional.places import google_place, s3_place
+from tests.functional.stand import entered
 
 PREFIX: Final = "recordings/"
 MIB: Final = 1024 * 1024
@@ -60,12 +62,27 @@ class Place:
         return f"{PREFIX}{secrets.token_hex(6)}/{name}"
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[list[str]]:
+    """Every host outside this machine that was asked for, in whatever thread; it is not reached."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def local_only(host: Any, *rest: Any, **more: Any) -> Any:
+        if host not in ("127.0.0.1", "localhost", None):
+            asked.append(str(host))
+            raise socket.gaierror(f"{host} is not this machine")
+        return resolve(host, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", local_only)
+        yield asked
+
+
 @pytest.fixture(scope="module", params=["s3", "gcs"])
-def place(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, sandbox: Sandbox, elsewhere: list[str]) -> Iterator[Place]:
     """The same place on each provider; the operator's login is the sandbox's."""
-    with pytest.MonkeyPatch.context() as patch, browser(sandbox) as http:
-        for name, value in sandbox.env.items():
-            patch.setenv(name, value)
+    with entered(sandbox), browser(sandbox) as http:
         make = {"s3": s3_place, "gcs": google_place}[request.param]
         outputs = make(sandbox, PREFIX)
         operator, writer, reader = (open_store(outputs, identity) for identity in Identity)
@@ -351,3 +368,10 @@ def test_missing_bucket_is_named_as_that(place: Place) -> None:
 def test_bucket_region_is_where_the_outputs_say(place: Place) -> None:
     """The operator always sees it."""
     assert place.operator.bucket_region().lower() == place.outputs.region.lower()
+
+
+def test_endpoint_of_the_outputs_is_all_that_is_asked(place: Place, elsewhere: list[str]) -> None:
+    """Neither the provider itself nor a metadata server, though their libraries know them."""
+    place.operator.put(place.key(), b"x")
+    place.operator.sign(place.key(), timedelta(minutes=1))
+    assert elsewhere == []
