@@ -30,7 +30,6 @@ from recordings.signing_v4 import (
 
 MAX_EXPIRY: Final = timedelta(days=7)
 MAX_KEY_BYTES: Final = 1024
-_UNRESERVED_IN_PATH: Final = "/~"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -44,7 +43,7 @@ class Presigner:
     def __init__(self, signer: Signer, base_url: str, session_token: SecretStr | None = None) -> None:
         parts = urlsplit(base_url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._base_path = quote(parts.path, safe=_UNRESERVED_IN_PATH + "%")
+        self._base_path = quote(parts.path, safe="/%")
         self._headers = {"host": host_header(base_url)}
         self._signer = signer
         self._session_token = session_token
@@ -98,7 +97,7 @@ def encode_key(key: str) -> str:
         raise UsageError(f"the object key {key!r} is not valid Unicode text") from None
     if not 0 < size <= MAX_KEY_BYTES:
         raise UsageError(f"an object key has 1 to {MAX_KEY_BYTES} bytes of UTF-8; this one has {size}: {key[:80]!r}")
-    return quote(key, safe=_UNRESERVED_IN_PATH)
+    return quote(key, safe="/")
 
 
 def content_disposition(filename: str) -> str:

@@ -236,6 +236,7 @@ def test_tampering_changes_the_signature_and_then_the_key() -> None:
         denial.tampered_url(context)
         good = httpx.URL(context.sign(context.small_key).reveal())
     assert seen[0].params["X-Amz-Signature"] != good.params["X-Amz-Signature"]
+    assert len(seen[1].params["X-Amz-Signature"]) == 64
     assert [url.path.rpartition("/")[2] for url in seen] == ["small.mp4", "parts.mp4"]
 
 
@@ -297,6 +298,16 @@ def cors_answers(changes: dict[str, str | None], preflight_status: int = 200) ->
 def test_cors_fault_is_named(changes: dict[str, str | None], named: str) -> None:
     """What a browser would stumble over, by header."""
     with context_on(cors_answers(changes)) as context, pytest.raises(Fault, match=named):
+        cors.origin(context, PAGE)
+
+
+def test_cors_fault_of_the_preflight_alone_is_named() -> None:
+    """A browser asks first: that the answer itself would allow the page does not help."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200) if request.method == "OPTIONS" else httpx.Response(206, headers=GOOD)
+
+    with context_on(respond) as context, pytest.raises(Fault, match=r"preflight of GET .*Allow-Origin is None"):
         cors.origin(context, PAGE)
 
 
