@@ -263,6 +263,8 @@ def _check_any_project(cloud: Cloud, caller: Caller, project: str) -> None:
 
 
 def _check_fields(body: Json, known: set[str]) -> None:
+    if not isinstance(body, dict):
+        raise GoogleError(400, "invalid", "Invalid JSON payload received: an object is expected.")
     unknown: list[Any] = sorted(set(body) - known)
     if unknown:
         raise GoogleError(

@@ -27,7 +27,7 @@ from sandbox.google import (
     xml_api,
 )
 from sandbox.google.cloud import Cloud
-from sandbox.google.errors import AnonymousError, GoogleError, OAuthError
+from sandbox.google.errors import AnonymousError, GoogleError, OAuthError, unsupported
 from sandbox.google.http import Request, Response
 from sandbox.servers.serving import Receive, Scope, Send
 
@@ -111,6 +111,8 @@ class App:
             return await self._json(request, GoogleError.as_json)
         if request.path.startswith(_OTHER):
             return await self._json(request, GoogleError.as_status)
+        if request.path.startswith("/batch/"):
+            return _refusal(unsupported("batch requests"), GoogleError.as_json)
         return await self._xml(request)
 
     async def _token(self, request: Request) -> Response:

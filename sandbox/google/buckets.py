@@ -24,6 +24,7 @@ from sandbox.google.policies import Caller, Target, etag
 
 _DEFAULT_SOFT_DELETE: Final = {"retentionDurationSeconds": "604800"}
 _LOCK_DAYS: Final = 90
+_RESERVED: Final = ("batch", "download", "storage", "token", "upload")
 _PAGE: Final = 1000
 
 
@@ -91,6 +92,8 @@ async def post_bucket(cloud: Cloud, caller: Caller, request: Request) -> Respons
 def create(cloud: Cloud, fields: Json) -> Json:
     """Make a bucket from its writable fields. Raises GoogleError 400, 403 or 409."""
     stored = bucket_fields.checked(fields)
+    if stored["name"] in _RESERVED:
+        raise unsupported(f"a bucket of the name {stored['name']}: one endpoint serves every API, and this is a path")
     if cloud.state.get("bucket", stored["name"]):
         raise conflict(
             "Your previous request to create the named bucket succeeded and you already own it.",

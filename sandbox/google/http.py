@@ -6,6 +6,7 @@ Paths stay percent-encoded until a route has split them: an object's name may ho
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +43,8 @@ class Request:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
         return Request(
             scope["method"],
-            scope["raw_path"].decode("ascii"),
-            scope["query_string"].decode("ascii"),
+            scope["raw_path"].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
             headers,
             tls_version(scope) is not None,
             receive,
@@ -114,7 +115,7 @@ class Request:
         value = self.query.get(name)
         if value is None:
             return default
-        if not value.lstrip("-").isascii() or not value.lstrip("-").isdigit():
+        if not re.fullmatch(r"-?[0-9]{1,18}", value):
             raise invalid(f"Invalid value for query parameter {name}: {value!r} is not a whole number.")
         return int(value)
 

@@ -358,6 +358,8 @@ def attributes_of(fields: Mapping[str, Any]) -> Attributes:
     }
     given = {known[name]: value for name, value in fields.items() if name in known}
     metadata = fields.get("metadata") or {}
-    if not all(isinstance(value, str) for value in [*metadata.values(), *(v for v in given.values() if v is not None)]):
+    if not isinstance(metadata, dict) or not all(
+        isinstance(value, str) for value in [*metadata.values(), *(v for v in given.values() if v is not None)]
+    ):
         raise invalid("Object metadata consists of strings alone.")
     return Attributes(**given, metadata=dict(metadata))

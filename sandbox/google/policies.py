@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from sandbox.google import conditions, roles
 from sandbox.google.errors import GoogleError, denied, invalid, precondition_failed
 from sandbox.google.http import Json
@@ -22,8 +24,32 @@ _MEMBER: Final = re.compile(
     r"(user|serviceAccount|group):[^\s:@?]+@[^\s:@?]+|domain:[^\s:@]+"
     r"|deleted:(user|serviceAccount|group):[^\s:@?]+@[^\s:@?]+\?uid=\d+"
 )
-_CONDITION_FIELDS: Final = {"title", "description", "expression", "location"}
 _VERSIONS: Final = (0, 1, 3)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Condition(_Model):
+    title: str = Field(min_length=1)
+    expression: str
+    description: str | None = None
+    location: str | None = None
+
+
+class _Binding(_Model):
+    role: str
+    members: list[str] = []
+    condition: _Condition | None = None
+
+
+class _Policy(_Model):
+    bindings: list[_Binding] = []
+    version: int | None = None
+    etag: str | None = None
+    kind: str | None = None
+    resource_id: str | None = Field(default=None, alias="resourceId")
 
 
 @dataclass(frozen=True)
@@ -75,7 +101,7 @@ def default_bindings(project: str) -> list[Json]:
 
 def etag(number: int) -> str:
     """The etag of a policy, HMAC key or bucket in its n-th version."""
-    return base64.b64encode(b"\x08" + number.to_bytes(2, "big").lstrip(b"\0")).decode()
+    return base64.b64encode(b"\x08" + number.to_bytes(4, "big").lstrip(b"\0")).decode()
 
 
 def is_allowed(project: Json, caller: Caller, permission: str, target: Target | None = None) -> bool:
@@ -143,36 +169,33 @@ def shown(bucket: Json, requested_version: int) -> Json:
 
 def replaced(bucket: Json, body: Json, project: str) -> Json:
     """The stored policy after `setIamPolicy` with `body`. Raises GoogleError for what Google refuses."""
-    unknown = set(body) - {"kind", "resourceId", "version", "etag", "bindings"}
-    if unknown:
-        raise invalid(f"Unknown field in the policy: {', '.join(sorted(unknown))}.")
+    try:
+        given = _Policy.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise invalid(f"Invalid value at '{path}' of the policy: {first['msg']}.") from None
     policy = bucket["policy"]
-    if body.get("etag") not in (None, "", etag(policy["revision"])):
+    if given.etag not in (None, "", etag(policy["revision"])):
         raise precondition_failed("There were concurrent policy changes. Read the policy again and repeat the change.")
-    version = body.get("version") or 1
+    version = given.version or 1
     if version not in _VERSIONS:
         raise invalid(f"Invalid policy version {version}: legal are 1 and 3.")
-    bindings = [_binding(bucket, entry, project) for entry in body.get("bindings") or []]
+    bindings = [_binding(bucket, entry, project) for entry in given.bindings]
     had = [*policy["bindings"], *bindings]
     if version != 3 and any("condition" in binding for binding in had):
         raise invalid("Bindings with conditions need a policy of version 3: set 'version' to 3.")
     return {"revision": policy["revision"] + 1, "bindings": _merged(bindings)}
 
 
-def _binding(bucket: Json, entry: Json, project: str) -> Json:
-    if set(entry) - {"role", "members", "condition"}:
-        raise invalid(
-            f"Unknown field in a binding: {', '.join(sorted(set(entry) - {'role', 'members', 'condition'}))}."
-        )
-    role = entry.get("role", "")
-    if role not in roles.BUCKET_ROLES:
-        raise invalid(f"Role {role} is not supported for this resource.")
-    members = entry.get("members") or []
-    for member in members:
+def _binding(bucket: Json, binding: _Binding, project: str) -> Json:
+    if binding.role not in roles.BUCKET_ROLES:
+        raise invalid(f"Role {binding.role} is not supported for this resource.")
+    for member in binding.members:
         _check_member(bucket, member, project)
-    if not entry.get("condition"):
-        return {"role": role, "members": members}
-    return {"role": role, "members": members, "condition": _condition(bucket, role, members, entry["condition"])}
+    if binding.condition is not None:
+        _check_condition(bucket, binding, binding.condition)
+    return binding.model_dump(exclude_none=True)
 
 
 def _check_member(bucket: Json, member: str, project: str) -> None:
@@ -191,19 +214,14 @@ def _check_member(bucket: Json, member: str, project: str) -> None:
         raise invalid(f"Invalid argument: An invalid member {member!r} was specified in the policy.")
 
 
-def _condition(bucket: Json, role: str, members: list[str], condition: Json) -> Json:
-    if set(condition) - _CONDITION_FIELDS:
-        raise invalid(f"Unknown field in a condition: {', '.join(sorted(set(condition) - _CONDITION_FIELDS))}.")
+def _check_condition(bucket: Json, binding: _Binding, condition: _Condition) -> None:
     if not bucket["resource"]["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"]:
         raise precondition_failed("Uniform bucket-level access must be enabled to use IAM conditions.")
-    if role in roles.LEGACY:
-        raise invalid(f"Conditions are not supported for the legacy role {role}.")
-    if any(member in PUBLIC or member.partition(":")[0] in roles.CONVENIENCE for member in members):
+    if binding.role in roles.LEGACY:
+        raise invalid(f"Conditions are not supported for the legacy role {binding.role}.")
+    if any(member in PUBLIC or member.partition(":")[0] in roles.CONVENIENCE for member in binding.members):
         raise invalid("Conditions are not supported for allUsers, allAuthenticatedUsers and project members.")
-    if not condition.get("title"):
-        raise invalid("A condition needs a title.")
-    conditions.compiled(condition.get("expression") or "")
-    return condition
+    conditions.compiled(condition.expression)
 
 
 def _merged(bindings: list[Json]) -> list[Json]:
