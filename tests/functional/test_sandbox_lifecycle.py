@@ -93,14 +93,20 @@ def test_versions_and_markers_go_one_after_the_other(sandbox: Sandbox, bucket: s
     assert "DeleteMarkers" not in left
 
 
-def test_storage_class_changes_in_place_and_glacier_is_not_read(sandbox: Sandbox, bucket: str) -> None:
+@pytest.mark.parametrize("versioned", [False, True])
+def test_storage_class_changes_in_place_and_glacier_is_not_read(
+    sandbox: Sandbox, bucket: str, *, versioned: bool
+) -> None:
     """A transition makes no new version; an archived object refuses GET until it is restored."""
     s3 = aws("s3", sandbox)
+    if versioned:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket=bucket, Key="a", Body=b"x")
     cold = [{"Days": 30, "StorageClass": "STANDARD_IA"}, {"Days": 90, "StorageClass": "GLACIER"}]
     assert put_rules(sandbox, bucket, {"Transitions": cold}) == (200, "")
     assert [one["storage_class"] for one in sweep(sandbox, bucket, 31)] == ["STANDARD_IA"]
-    assert s3.head_object(Bucket=bucket, Key="a")["StorageClass"] == "STANDARD_IA"
+    (only,) = s3.list_object_versions(Bucket=bucket)["Versions"]
+    assert only["StorageClass"] == s3.head_object(Bucket=bucket, Key="a")["StorageClass"] == "STANDARD_IA"
     assert [one["storage_class"] for one in sweep(sandbox, bucket, 91)] == ["GLACIER"]
     assert refused(lambda: s3.get_object(Bucket=bucket, Key="a")) == (403, "InvalidObjectState")
 

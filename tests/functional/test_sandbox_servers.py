@@ -26,7 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A second sandbox, beside the session's, that these tests may stop and kill."""
-    with Sandbox(tmp_path_factory.mktemp("other"), region="eu-central-1") as running:
+    folder = tmp_path_factory.mktemp("other")
+    folder.chmod(0o755)
+    with Sandbox(folder, region="eu-central-1") as running:
         yield running
 
 
