@@ -11,7 +11,7 @@ from __future__ import annotations
 import typer
 
 from recordings.cli import register, verify
-from recordings.cli.frame import DryRunOption, OutputsOption, StackOption
+from recordings.cli.frame import DryRunOption, Frame, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.place import TemplateOption
 
 
@@ -26,9 +26,14 @@ def post_deploy(
 
     With --dry-run it prints the registration's steps, runs none, and does not verify.
     """
-    register.command(stack, outputs, template, accept_hls_vod=accept_hls_vod, dry_run=dry_run)
-    if not dry_run:
-        verify.command(stack, outputs, template)
+
+    def action() -> None:
+        frame, loaded = Frame(), load_outputs(stack, outputs)
+        register.perform(frame, loaded, template, accept_hls_vod=accept_hls_vod, dry_run=dry_run)
+        if not dry_run:
+            verify.perform(frame, loaded, template)
+
+    run(action)
 
 
 if __name__ == "__main__":

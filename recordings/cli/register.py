@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.place import TemplateOption, open_place, show_intent
+from recordings.outputs import StackOutputs
 from recordings.registration import plan_register, template_ids
 
 NAME = "register"
@@ -47,11 +49,29 @@ def command(
     """
 
     def action() -> None:
-        frame = Frame(as_json)
-        wanted = load_outputs(stack, outputs)
-        ids = template_ids(template or (), wanted)
-        with open_place(wanted, frame) as place:
-            intent = plan_register(place, ids, accept_hls_vod=accept_hls_vod, accept_unrestorable=accept_unrestorable)
-            show_intent(frame, intent, dry_run=dry_run)
+        perform(
+            Frame(as_json),
+            load_outputs(stack, outputs),
+            template,
+            accept_hls_vod=accept_hls_vod,
+            accept_unrestorable=accept_unrestorable,
+            dry_run=dry_run,
+        )
 
     run(action, as_json=as_json)
+
+
+def perform(
+    frame: Frame,
+    wanted: StackOutputs,
+    template: Sequence[str] | None,
+    *,
+    accept_hls_vod: bool = False,
+    accept_unrestorable: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Register `template` or the stack's own templates; ends the process with 1 if a template has a fault."""
+    ids = template_ids(template or (), wanted)
+    with open_place(wanted, frame) as place:
+        intent = plan_register(place, ids, accept_hls_vod=accept_hls_vod, accept_unrestorable=accept_unrestorable)
+        show_intent(frame, intent, dry_run=dry_run)

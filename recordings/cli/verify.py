@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -11,7 +13,7 @@ import typer
 
 from recordings.cli.checks import conclude, show_check
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
-from recordings.durations import parse_duration
+from recordings.durations import parse_duration, show_duration
 from recordings.errors import UsageError
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
@@ -21,6 +23,8 @@ from recordings.verification import Context, Probe, http_client, table
 from recordings.verification import verify as run_checks
 
 NAME = "verify"
+PATIENCE = timedelta(seconds=60)
+"""How long new keys may take to become usable; with AWS 10 to 15 seconds are usual."""
 
 
 def command(
@@ -32,7 +36,9 @@ def command(
     key: Annotated[
         str | None, typer.Option(help="Writer key slot to prove, blue or green. Default: the registered one.")
     ] = None,
-    wait: Annotated[str, typer.Option(help="How long to wait for new keys to become usable.")] = "60s",
+    wait: Annotated[str, typer.Option(help="How long to wait for new keys to become usable.")] = show_duration(
+        PATIENCE
+    ),
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,27 +50,38 @@ def command(
     def action() -> None:
         patience = parse_duration(wait)
         loaded = load_outputs(stack, outputs)
-        slot = key or loaded.registered_key
-        frame = Frame(as_json=as_json)
-        hms = _hms(frame)
-        with http_client() as http, hms or nullcontext():
-            context = Context(
-                outputs=loaded,
-                slot=slot,
-                writer=open_store(loaded, _slot_key(loaded, slot)),
-                reader=open_store(loaded, Identity.READER),
-                operator=open_store(loaded, Identity.OPERATOR),
-                http=http,
-                patience=patience,
-                tell=frame.tell,
-            )
-            template_ids = template or loaded.template_ids
-            if dry_run:
-                _show_table(frame, table(context, hms, template_ids))
-            else:
-                conclude(frame, run_checks(context, hms, template_ids, partial(show_check, frame)))
+        perform(Frame(as_json), loaded, template, slot=key, patience=patience, dry_run=dry_run)
 
     run(action, as_json=as_json)
+
+
+def perform(
+    frame: Frame,
+    loaded: StackOutputs,
+    template: Sequence[str] | None,
+    *,
+    slot: str | None = None,
+    patience: timedelta = PATIENCE,
+    dry_run: bool = False,
+) -> None:
+    """Run the checks and print them, with `slot` or the registered key; ends the process with 1 if one failed."""
+    hms = _hms(frame)
+    with http_client() as http, hms or nullcontext():
+        context = Context(
+            outputs=loaded,
+            slot=slot or loaded.registered_key,
+            writer=open_store(loaded, _slot_key(loaded, slot or loaded.registered_key)),
+            reader=open_store(loaded, Identity.READER),
+            operator=open_store(loaded, Identity.OPERATOR),
+            http=http,
+            patience=patience,
+            tell=frame.tell,
+        )
+        template_ids = template or loaded.template_ids
+        if dry_run:
+            _show_table(frame, table(context, hms, template_ids))
+        else:
+            conclude(frame, run_checks(context, hms, template_ids, partial(show_check, frame)))
 
 
 def _slot_key(outputs: StackOutputs, slot: str) -> Identity | AccessKey:
