@@ -1,8 +1,8 @@
 """RSA signatures for presigned URLs, made by Google's authentication library.
 
 Owns who can sign: a JSON key signs on this machine, an ambient service identity (attached to a machine or impersonated)
-asks IAM to. The library's own `generate_signed_url` cannot date a URL other than now, so that the URL is composed as
-for HMAC keys; a property test holds that both give the same to the byte.
+asks IAM to. The library's own `generate_signed_url` cannot date a URL other than now, nor sign for a host with a port,
+so that the URL is composed as for HMAC keys; a property test holds that both give the same parameters and signature.
 
 Source: https://cloud.google.com/storage/docs/access-control/signed-urls.
 """

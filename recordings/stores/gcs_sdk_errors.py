@@ -38,6 +38,7 @@ EXCEPTIONS: Final[Mapping[type[Exception], type[StoreError]]] = {
     requests.Timeout: StoreUnreachableError,
     requests.exceptions.ChunkedEncodingError: StoreUnreachableError,
     requests.exceptions.ContentDecodingError: StoreUnreachableError,
+    requests.exceptions.RetryError: StoreUnreachableError,
     requests.exceptions.SSLError: StoreError,
 }
 """Bases count for their subclasses; any other means a wrong call or a broken set-up: StoreError."""

@@ -1,7 +1,7 @@
 """Amazon S3 (and what speaks its API at another endpoint) as a `Store`.
 
-Owns boto3: how a client is made, which request each method is, how long one may take. Errors are mapped in
-`s3_errors`, URLs are signed in `recordings.signing`. The CRT transfer client is never used: it ignores `endpoint_url`.
+Owns which request each method is, and what its answer means. The client comes from `s3_connection`, errors are mapped
+in `s3_errors`, URLs are signed in `recordings.signing`.
 """
 
 from __future__ import annotations
@@ -9,30 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError, NoCredentialsError
-from pydantic import SecretStr
+from botocore.exceptions import ClientError
 
 from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreUnreachableError
 from recordings.outputs import StackOutputs
-from recordings.signing import Presigner, content_disposition
-from recordings.signing_v4 import HmacSigner
+from recordings.signing import content_disposition, encode_key
 from recordings.stores.base import AccessKey, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
-from recordings.stores.s3_errors import code_of, mapped, translate, translate_code
+from recordings.stores.s3_connection import ATTEMPTS, Connection
+from recordings.stores.s3_errors import code_of, mapped, translate_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
-
-ATTEMPTS: Final = 10
-CONNECT_SECONDS: Final = 10
-READ_SECONDS: Final = 60
-"""Ten attempts with the standard mode's waits (at most 20 s each) end within 15 minutes even if each times out."""
 
 BATCH: Final = 1000
 
@@ -59,10 +50,13 @@ class S3Store:
 
     def __init__(self, outputs: StackOutputs, who: str, key: AccessKey | None) -> None:
         self.bucket = outputs.bucket_name
-        self._region = outputs.region
-        self._endpoint_url = outputs.endpoint_url
         self._who = who
-        self._key = key
+        self._connection = Connection(outputs, key)
+
+    @property
+    def client(self) -> S3Client:
+        """The boto3 client of this identity, for what the protocol does not have."""
+        return self._connection.client
 
     def put(
         self,
@@ -224,18 +218,21 @@ class S3Store:
         if content_type is not None:
             query.append(("response-content-type", content_type))
         seconds = int(expires.total_seconds())
-        url = self._presigner.url(key, seconds=seconds, at=start, method=method, query=query)
+        with mapped(f"signing as {self._who}"):
+            presigner = self._connection.presigner
+        url = presigner.url(key, seconds=seconds, at=start, method=method, query=query)
         return SignedUrl(url, start + timedelta(seconds=seconds))
 
     def url(self, key: str) -> str:
         """The plain URL, in the addressing style in which it would be signed."""
-        return self._presigner.plain_url(key)
+        with mapped(f"the address of s3://{self.bucket} as {self._who}"):
+            base_url = self._connection.base_url
+        return f"{base_url}/{encode_key(key)}"
 
     def account(self) -> str:
         """GetCallerIdentity."""
         with mapped(f"GetCallerIdentity as {self._who}"):
-            sts = self._session.client("sts", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
-            return sts.get_caller_identity()["Account"]
+            return self._connection.account()
 
     def bucket_region(self) -> str:
         """HeadBucket, which names the region even where it refuses."""
@@ -272,65 +269,6 @@ class S3Store:
 
     def _what(self, operation: str, key: str) -> str:
         return f"{operation} on s3://{self.bucket}/{key} as {self._who}"
-
-    @cached_property
-    def client(self) -> S3Client:
-        """The boto3 client of this identity, for what the protocol does not have."""
-        return self._session.client("s3", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
-
-    @cached_property
-    def _session(self) -> boto3.Session:
-        """The operator's login is found anew; issued keys need none, and share what is slow to load."""
-        return boto3.Session() if self._key is None else _shared_session()
-
-    def _login(self) -> dict[str, Any]:
-        login: dict[str, Any] = {"region_name": self._region}
-        if self._key is not None:
-            login |= {
-                "aws_access_key_id": self._key.id,
-                "aws_secret_access_key": self._key.secret.get_secret_value(),
-            }
-        return login
-
-    def _config(self) -> Config:
-        by_path = self._endpoint_url is not None or "." in self.bucket
-        options: dict[str, Any] = {
-            "signature_version": "s3v4",
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
-            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
-            "ignore_configured_endpoint_urls": self._key is not None,
-            "s3": {
-                "addressing_style": "path" if by_path else "virtual",
-                "us_east_1_regional_endpoint": "regional",
-            },
-        }
-        return Config(**options)
-
-    @cached_property
-    def _presigner(self) -> Presigner:
-        what = f"signing as {self._who}"
-        with mapped(what):
-            key, token = self._key, None
-            if key is None:
-                found = self._session.get_credentials()
-                login = found.get_frozen_credentials() if found else None
-                if login is None or login.access_key is None or login.secret_key is None:
-                    raise translate(NoCredentialsError(), what)
-                key = AccessKey(login.access_key, SecretStr(login.secret_key))
-                token = SecretStr(login.token) if login.token else None
-            scheme, _, host = self.client.meta.endpoint_url.partition("://")
-        by_path = self._endpoint_url is not None or "." in self.bucket
-        return Presigner(
-            HmacSigner(key.id, key.secret, self._region),
-            f"{scheme}://{host}/{self.bucket}" if by_path else f"{scheme}://{self.bucket}.{host}",
-            session_token=token,
-        )
-
-
-@cache
-def _shared_session() -> boto3.Session:
-    return boto3.Session()
 
 
 def _bare(etag: str) -> str:
