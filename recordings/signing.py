@@ -64,10 +64,6 @@ class Presigner:
         pairs.append((f"{self._signer.dialect.parameter_prefix}Signature", self._signer.signature(stamp, request)))
         return f"{self._origin}{path}?{'&'.join(f'{name}={value}' for name, value in pairs)}"
 
-    def plain_url(self, key: str) -> str:
-        """The URL of `key` with no signature."""
-        return f"{self._origin}{self._base_path}/{encode_key(key)}"
-
     def _auth_parameters(self, stamp: str, seconds: int) -> list[tuple[str, str]]:
         dialect = self._signer.dialect
         parameters = auth_parameters(dialect, self._signer.credential(stamp), stamp, seconds, "host")

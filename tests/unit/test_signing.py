@@ -153,12 +153,6 @@ def test_key_that_no_store_takes_is_an_error(key: str) -> None:
         presigner().url(key, seconds=60, at=AT)
 
 
-def test_plain_url_has_the_path_of_the_signed_one() -> None:
-    """The unsigned URL is the signed one without its query."""
-    signed = presigner().url("a b/ü", seconds=60, at=AT)
-    assert presigner().plain_url("a b/ü") == signed.partition("?")[0]
-
-
 @pytest.mark.parametrize(
     ("name", "header"),
     [

@@ -20,7 +20,7 @@ from recordings.errors import (
     WrongRegionError,
 )
 from recordings.stores import AccessKey, Identity, ObjectVersion, Part, SignedUrl, open_store
-from recordings.stores.s3 import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
+from recordings.stores.s3_connection import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
 from tests.unit.s3_wire import Reply, Wire, outputs, store_on
 
 BASE = "https://bucket.s3.eu-west-1.amazonaws.com"

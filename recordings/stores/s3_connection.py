@@ -1,0 +1,107 @@
+"""How a store gets to S3: as whom, to which address, how long a call may take.
+
+Owns boto3's sessions, clients and their settings, and the presigner. Issued keys are given by name and never mixed
+with the ambient login, its session token, profile or endpoint; the operator uses that login alone. The CRT transfer
+client is never used: it ignores `endpoint_url`.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
+from pydantic import SecretStr
+
+from recordings.outputs import StackOutputs
+from recordings.signing import Presigner
+from recordings.signing_v4 import HmacSigner
+from recordings.stores.base import AccessKey
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ATTEMPTS: Final = 10
+CONNECT_SECONDS: Final = 10
+READ_SECONDS: Final = 60
+"""Ten attempts with the standard mode's waits (at most 20 s each) end within 15 minutes even if each times out."""
+
+
+class Connection:
+    """One identity's way to one bucket; `key` is None for the operator. May raise what botocore raises."""
+
+    def __init__(self, outputs: StackOutputs, key: AccessKey | None) -> None:
+        self._bucket = outputs.bucket_name
+        self._region = outputs.region
+        self._endpoint_url = outputs.endpoint_url
+        self._key = key
+        self._by_path = outputs.endpoint_url is not None or "." in outputs.bucket_name
+
+    @cached_property
+    def client(self) -> S3Client:
+        """The client for the bucket's region."""
+        addressing = {
+            "addressing_style": "path" if self._by_path else "virtual",
+            "us_east_1_regional_endpoint": "regional",
+        }
+        config = self._config(signature_version="s3v4", s3=addressing)
+        return self._session.client("s3", endpoint_url=self._endpoint_url, config=config, **self._login())
+
+    @cached_property
+    def base_url(self) -> str:
+        """What stands before a key, in the addressing style of the client: by path where no certificate covers more."""
+        scheme, _, host = self.client.meta.endpoint_url.partition("://")
+        return f"{scheme}://{host}/{self._bucket}" if self._by_path else f"{scheme}://{self._bucket}.{host}"
+
+    @property
+    def presigner(self) -> Presigner:
+        """Signs as this identity; the operator's is made each time, since a login may be renewed."""
+        return self._login_presigner() if self._key is None else self._key_presigner
+
+    def account(self) -> str:
+        """GetCallerIdentity."""
+        sts = self._session.client("sts", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
+        return sts.get_caller_identity()["Account"]
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        """The operator's login is looked for anew; issued keys need none, and share what is slow to load."""
+        return boto3.Session() if self._key is None else _shared_session()
+
+    def _login(self) -> dict[str, Any]:
+        login: dict[str, Any] = {"region_name": self._region}
+        if self._key is not None:
+            login |= {
+                "aws_access_key_id": self._key.id,
+                "aws_secret_access_key": self._key.secret.get_secret_value(),
+            }
+        return login
+
+    def _config(self, **more: Any) -> Config:
+        options: dict[str, Any] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": READ_SECONDS,
+            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+            "ignore_configured_endpoint_urls": self._key is not None,
+        }
+        return Config(**(options | more))
+
+    @cached_property
+    def _key_presigner(self) -> Presigner:
+        assert self._key is not None
+        return Presigner(HmacSigner(self._key.id, self._key.secret, self._region), self.base_url)
+
+    def _login_presigner(self) -> Presigner:
+        found = self._session.get_credentials()
+        login = found.get_frozen_credentials() if found else None
+        if login is None or login.access_key is None or login.secret_key is None:
+            raise NoCredentialsError()
+        signer = HmacSigner(login.access_key, SecretStr(login.secret_key), self._region)
+        return Presigner(signer, self.base_url, session_token=SecretStr(login.token) if login.token else None)
+
+
+@cache
+def _shared_session() -> boto3.Session:
+    return boto3.Session()
