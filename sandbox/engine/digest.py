@@ -41,7 +41,8 @@ class Digest:
 
     def started(self, step: Step) -> None:
         """Keep a step as it stands before it is done."""
-        if is_hidden(step) or not (step.op in _SHOWN or step.resource.type == "pulumi:pulumi:Stack"):
+        shown = step.op in _SHOWN or step.resource.type == "pulumi:pulumi:Stack" or _protection_changes(step)
+        if is_hidden(step) or not shown:
             return
         entry: dict[str, Any] = {"op": step.op.value, "urn": step.urn}
         if step.resource.provider:
@@ -90,6 +91,10 @@ class Digest:
                 "changeSummary": dict(sorted(self.changes.items())),
             }
             print(json.dumps(whole, indent=4, ensure_ascii=False), file=self.stream, flush=True)
+
+
+def _protection_changes(step: Step) -> bool:
+    return step.old is not None and step.new is not None and step.old.protect != step.new.protect
 
 
 def _detailed(step: Step) -> dict[str, dict[str, Any]] | None:

@@ -87,6 +87,7 @@ class Journal:
             "property_dependencies": {
                 key: [new(urn) for urn in urns] for key, urns in resource.property_dependencies.items()
             },
+            "aliases": [],
         }
         if resource.provider:
             urn, _, identity = resource.provider.rpartition("::")

@@ -141,8 +141,9 @@ def test_both_engines_do_the_same(program: Path, engine: Make, tmp_path: Path) -
             each.configure(**{"aws__region": "us-east-1", f"{_name(program)}__step": step})
         plans = [each.run("preview", "--json", check=False) for each in engines]
         assert bool(plans[0].returncode) == bool(plans[1].returncode), f"step {step}: {plans[1].stderr}"
-        real, embedded = (_plan(plan.stdout, each.stack) for plan, each in zip(plans, engines, strict=True))
-        assert embedded == real, f"plan of step {step}"
+        if plans[0].returncode == 0:  # A plan that is refused is shown as far as each came.
+            real, embedded = (_plan(plan.stdout, each.stack) for plan, each in zip(plans, engines, strict=True))
+            assert embedded == real, f"plan of step {step}"
         done = [each.run("up", "--yes", "--skip-preview", check=False) for each in engines]
         assert bool(done[0].returncode) == bool(done[1].returncode), f"step {step}: {done[1].stdout}{done[1].stderr}"
         real, embedded = (_state(each) for each in engines)
@@ -185,7 +186,7 @@ _RANDOM = (
 
 
 def _plan(text: str, stack: str) -> list[dict[str, Any]]:
-    steps = json.loads(text)["steps"] if text.strip().startswith("{") else []
+    steps = json.loads(text)["steps"]
     return _comparable([{key: step[key] for key in _PLANNED if step.get(key)} for step in steps], stack)
 
 
