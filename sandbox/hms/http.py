@@ -63,6 +63,14 @@ class Request:
             raise Refusal(400, "Invalid body", "not JSON") from None
 
 
+def check_types(body: Json, fields: Mapping[str, type]) -> None:
+    """Refuse a body in which one of these fields is there, not null and of another type. Raises Refusal (400)."""
+    for name, kind in fields.items():
+        value = body.get(name)
+        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+            raise Refusal(400, f"Invalid body param: {name}")
+
+
 def parse_query(raw: bytes) -> dict[str, str]:
     """The query, the last value of each name."""
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))

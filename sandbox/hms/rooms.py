@@ -10,13 +10,25 @@ import re
 import uuid
 from typing import Any, Final
 
-from sandbox.hms.http import Json, Refusal, Request, Routes, filtered, not_found, page
+from sandbox.hms.http import Json, Refusal, Request, Routes, check_types, filtered, not_found, page
 from sandbox.hms.state import State, new_id, now, public
 from sandbox.hms.storage import checked_upload
 
 _NAME: Final = re.compile(r"[A-Za-z0-9.\-:_]+")
 _REGIONS: Final = ("in", "us", "eu", "auto", "")
 _COPIED: Final = ("description", "region", "large_room", "size", "polls", "webhook", "enabled")
+_FIELDS: Final = {
+    "name": str,
+    "description": str,
+    "template_id": str,
+    "region": str,
+    "enabled": bool,
+    "large_room": bool,
+    "size": int,
+    "max_duration_seconds": int,
+    "polls": list,
+    "webhook": dict,
+}
 _MIN_SECONDS: Final = 120
 _MAX_SECONDS: Final = 43200
 
@@ -110,20 +122,25 @@ class Rooms:
         room["template"] = self._state.templates[template_id]["name"]
         if body.get("name"):
             room["name"] = body["name"]
-        room.update({name: body[name] for name in (*_COPIED, "max_duration_seconds") if name in body})
+        room.update({name: body[name] for name in (*_COPIED, "max_duration_seconds") if body.get(name) is not None})
         if "recording_info" in body:
             room["recording_info"] = _checked_info(body["recording_info"])
             room["recording_source_template"] = False
 
 
 def _check(body: Json) -> None:
+    check_types(body, _FIELDS)
     if "template" in body:
         raise Refusal(400, "Invalid body param: template. Use template_id")
     if body.get("name") and not _NAME.fullmatch(str(body["name"])):
         raise Refusal(400, "Invalid body param: name")
-    if body.get("region", "") not in _REGIONS:
+    if (body.get("region") or "") not in _REGIONS:
         raise Refusal(400, "Error: region not supported")
-    seconds = body.get("max_duration_seconds", _MIN_SECONDS)
+    webhook = body.get("webhook") or {}
+    if webhook and not isinstance(webhook.get("url"), str):
+        raise Refusal(400, "Invalid body param: webhook")
+    check_types(webhook, {"headers": dict})
+    seconds = body.get("max_duration_seconds") or _MIN_SECONDS
     if seconds < _MIN_SECONDS:
         raise Refusal(400, f"Invalid body param: max_duration_seconds less than {_MIN_SECONDS} seconds")
     if seconds > _MAX_SECONDS:

@@ -47,12 +47,16 @@ def checked_upload(upload: Any, secret_name: str) -> Json | None:
     """
     if not upload:
         return None
-    if not isinstance(upload, dict) or upload.get("type") not in TYPES:
+    if not isinstance(upload, dict) or not isinstance(upload.get("type"), str) or upload["type"] not in TYPES:
         raise Refusal(400, "Invalid upload configuration")
     if not upload.get("location"):
         raise Refusal(400, "Bucket location is missing")
-    credentials = upload.get("credentials") or {}
-    if not isinstance(credentials, dict) or not credentials.get("key") or not credentials.get(secret_name):
+    credentials, options = upload.get("credentials") or {}, upload.get("options") or {}
+    if not isinstance(credentials, dict) or not isinstance(options, dict):
+        raise Refusal(400, "Invalid upload configuration")
+    needed = (credentials.get("key"), credentials.get(secret_name))
+    texts = (upload["location"], upload.get("prefix") or "", options.get("region") or "", *needed)
+    if not all(needed) or not all(isinstance(text, str) for text in texts):
         raise Refusal(400, "Invalid upload configuration")
     kept = {name: value for name, value in credentials.items() if name not in ("secret", "secretKey")}
     return {**upload, "credentials": {**kept, "secret": credentials[secret_name]}}

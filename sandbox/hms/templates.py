@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.hms.http import Json, Refusal, Request, Routes, not_found, page
+from sandbox.hms.http import Json, Refusal, Request, Routes, check_types, not_found, page
 from sandbox.hms.state import State, new_id, now, public
 from sandbox.hms.storage import checked_upload
 
 _REGIONS: Final = ("in", "us", "eu", "auto")
+_FIELDS: Final = {"name": str, "roles": dict, "settings": dict, "destinations": dict}
 
 
 class Templates:
@@ -65,6 +66,7 @@ class Templates:
 
     def made(self, body: Json) -> Json:
         """A template from what a client sends, defaults filled in. Raises Refusal (400)."""
+        check_types(body, _FIELDS)
         template_id, moment = new_id(), now()
         settings = {"region": "auto", "recording": None, **(body.get("settings") or {})}
         return {
@@ -109,6 +111,7 @@ class Templates:
 
 
 def _checked_settings(settings: Json) -> Json:
+    check_types(settings, {"region": str, "retry": dict})
     if settings.get("region", "auto") not in _REGIONS:
         raise Refusal(400, "Error: region not supported")
     recording = settings.get("recording")

@@ -4,6 +4,7 @@
 interface and lives under one folder, so that several sandboxes can run beside each other.
 """
 
-from sandbox.servers.control import Sandbox, SandboxError, ServerStatus
+from sandbox.servers.control import Sandbox, ServerStatus
+from sandbox.servers.settings import SandboxError
 
 __all__ = ["Sandbox", "SandboxError", "ServerStatus"]

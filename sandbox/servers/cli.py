@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.25
 @app.command()
 def start(
     directory: Directory = _DEFAULT,
-    region: Annotated[str, typer.Option(help="AWS region of a new sandbox.")] = "us-east-1",
+    region: Annotated[str | None, typer.Option(help="AWS region of a new sandbox; us-east-1 if not given.")] = None,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and stop the sandbox at the end.")] = False,
     with_parent: Annotated[bool, typer.Option("--with-parent", help="Stop when the calling process ends.")] = False,
 ) -> None:

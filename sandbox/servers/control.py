@@ -14,22 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from recordings.errors import RecordingsError
 from sandbox.google.environment import google_environment
 from sandbox.servers.files import Layout, make_private
-from sandbox.servers.settings import Settings, load_settings
+from sandbox.servers.settings import SandboxError, Settings, load_settings
 from sandbox.servers.supervisor import PROJECT, SERVERS
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
 _LOG_LINES: Final = 20
-
-
-class SandboxError(RecordingsError):
-    """The sandbox could not be started or stopped, or does not run."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class ServerStatus:
 class Sandbox:
     """One sandbox under `directory`. As a context manager it runs for the block and ends with this process."""
 
-    def __init__(self, directory: Path | str, *, region: str = "us-east-1") -> None:
+    def __init__(self, directory: Path | str, *, region: str | None = None) -> None:
         self.dir = Path(directory).resolve()
         self._region = region
         self._layout = Layout(self.dir)
@@ -62,10 +55,14 @@ class Sandbox:
     def start(self, *, watched: int | None = None) -> Self:
         """Start what does not run yet and wait until every server answers.
 
-        `watched` is the id of a process whose end stops the sandbox. Raises SandboxError with the end of the log of
-        a server that did not come up.
+        `watched` is the id of a process whose end stops the sandbox. Raises SandboxError if the folder cannot be used,
+        and with the end of the log of a server that did not come up.
         """
-        make_private(self.dir)
+        try:
+            make_private(self.dir)
+        except OSError as error:
+            raise SandboxError(f"cannot use the folder {self.dir}: {error.strerror}. Choose another") from None
+        load_settings(self._layout.settings, self._region)
         if not self.running:
             self._reap()
             self._supervisor = self._spawn(watched)
@@ -175,7 +172,9 @@ class Sandbox:
     def _spawn(self, watched: int | None) -> subprocess.Popen[bytes]:
         path = self._layout.log("supervisor")
         make_private(path.parent)
-        command = [sys.executable, "-m", "sandbox.servers", "--dir", str(self.dir), "--region", self._region]
+        command = [sys.executable, "-m", "sandbox.servers", "--dir", str(self.dir)]
+        if self._region is not None:
+            command += ["--region", self._region]
         if watched is not None:
             command += ["--watch", str(watched)]
         with path.open("wb") as log:

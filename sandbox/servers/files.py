@@ -56,9 +56,8 @@ class Layout:
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder (and what is above it) that only its owner can enter."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    """Make a folder that only its owner can enter; one that is there is left as it is, for it may be anybody's."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 

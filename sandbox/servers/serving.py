@@ -61,7 +61,7 @@ class _Server:
         self._config = Config()
         self._config.keep_alive_timeout = 75
         self._config.keep_alive_max_requests = 1_000_000
-        self._config.errorlog = None
+        self._config.loglevel = "WARNING"
         self._config.include_server_header = False
 
     async def accept(self, listener: socket.socket) -> None:

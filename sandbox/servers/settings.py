@@ -12,10 +12,18 @@ import uuid
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from recordings.errors import RecordingsError
 from sandbox.servers.files import write_json
 
+DEFAULT_REGION = "us-east-1"
 _ID = string.ascii_lowercase + string.digits
 _HEX = "0123456789abcdef"
+
+
+class SandboxError(RecordingsError):
+    """The sandbox could not be started or stopped, or does not run."""
+
+    exit_code = 3
 
 
 def _text(alphabet: str, length: int) -> str:
@@ -31,7 +39,7 @@ def hms_id() -> str:
 class Settings:
     """Keys, ids and ports of one sandbox. The repr holds no secret."""
 
-    region: str = "us-east-1"
+    region: str = DEFAULT_REGION
     ports: dict[str, int] = field(default_factory=dict)
     aws_access_key_id: str = field(default_factory=lambda: "AKIA" + _text(string.ascii_uppercase + "234567", 16))
     aws_secret_access_key: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(30))
@@ -56,8 +64,21 @@ class Settings:
         write_json(path, asdict(self))
 
 
-def load_settings(path: Path, region: str = "us-east-1") -> Settings:
-    """Read a sandbox's settings, or make new ones (not yet saved). `region` counts for new ones alone."""
+def load_settings(path: Path, region: str | None = None) -> Settings:
+    """Read a sandbox's settings, or make new ones (not yet saved).
+
+    `region` is that of a new sandbox. Raises SandboxError if the file cannot be read as settings, or if the sandbox
+    is there and in another region.
+    """
     if not path.exists():
-        return Settings(region=region)
-    return Settings(**json.loads(path.read_text()))
+        return Settings(region=region or DEFAULT_REGION)
+    try:
+        settings = Settings(**json.loads(path.read_text()))
+    except (ValueError, TypeError):
+        raise SandboxError(f"{path} is damaged: remove the folder {path.parent} and start again") from None
+    if region not in (None, settings.region):
+        raise SandboxError(
+            f"the sandbox in {path.parent} is in {settings.region}, not {region}: leave out the region, or choose "
+            "another folder"
+        )
+    return settings

@@ -56,7 +56,7 @@ class _Server:
 class Supervisor:
     """One sandbox's servers, from start to stop. `watched` is a process whose end is a stop."""
 
-    def __init__(self, root: Path, *, region: str = "us-east-1", watched: int | None = None) -> None:
+    def __init__(self, root: Path, *, region: str | None = None, watched: int | None = None) -> None:
         self._layout = Layout(root.resolve())
         self._region = region
         self._watched = watched
@@ -221,7 +221,7 @@ def main() -> None:
     """Run a supervisor; `sandbox.servers.control` starts it so."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--dir", type=Path, required=True)
-    parser.add_argument("--region", default="us-east-1")
+    parser.add_argument("--region", default=None)
     parser.add_argument("--watch", type=int, default=None)
     arguments = parser.parse_args()
     with suppress(AlreadyRunningError):

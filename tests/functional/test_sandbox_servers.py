@@ -26,9 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A second sandbox, beside the session's, that these tests may stop and kill."""
-    folder = tmp_path_factory.mktemp("other")
-    folder.chmod(0o755)
-    with Sandbox(folder, region="eu-central-1") as running:
+    with Sandbox(tmp_path_factory.mktemp("other") / "new", region="eu-central-1") as running:
         yield running
 
 
@@ -89,7 +87,8 @@ def test_env_is_made_for_a_shell(spare: Sandbox) -> None:
 
 def test_secrets_are_nobody_elses(spare: Sandbox) -> None:
     """Nobody else reads the files that hold keys, and no process has one in its arguments or environment."""
-    assert stat.S_IMODE(spare.dir.stat().st_mode) == 0o700
+    for folder in (".", "tls", "data", "logs"):
+        assert stat.S_IMODE((spare.dir / folder).stat().st_mode) == 0o700
     for name in ("sandbox.json", "run.json", "tls/server.pem", "data/hms/state.json", "logs/aws.log"):
         assert stat.S_IMODE((spare.dir / name).stat().st_mode) == 0o600
     secrets = [spare.env[name] for name in ("AWS_SECRET_ACCESS_KEY", "HMS_APP_SECRET", "PULUMI_CONFIG_PASSPHRASE")]
@@ -203,6 +202,28 @@ def test_env_without_a_sandbox_says_what_to_do(tmp_path: Path) -> None:
     assert (told.returncode, told.stdout) == (3, "")
     assert told.stderr.startswith("error: there is no sandbox in ")
     assert "python -m sandbox start" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--region", "us-west-2"], "is in eu-central-1, not us-west-2"),
+        (["--dir", "/proc/none"], "cannot use the folder /proc/none"),
+    ],
+)
+def test_start_that_cannot_be_meant_is_refused(spare: Sandbox, options: list[str], told: str) -> None:
+    """An option is never ignored in silence; the answer is one line."""
+    refused = command("start", *options, SANDBOX_DIR=str(spare.dir))
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert told in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_damaged_settings_are_named(tmp_path: Path) -> None:
+    """Not a traceback, but which file and what to do."""
+    (tmp_path / "sandbox.json").write_text('{"region": ')
+    refused = command("start", "--dir", str(tmp_path))
+    assert (refused.returncode, "sandbox.json is damaged: remove" in refused.stderr) == (3, True)
 
 
 def test_server_that_cannot_start_is_named(tmp_path: Path) -> None:

@@ -299,3 +299,34 @@ def test_answers_show_nothing_of_the_fakes_own(api: Api) -> None:
     for path in ("/templates", "/rooms", "/recording-assets"):
         for item in api.get(path)["data"]:
             assert not [name for name in item if name.startswith("_") and name != "_id"]
+
+
+ADDRESSES = (
+    "/templates",
+    "/templates/{t}",
+    "/templates/{t}/settings",
+    "/templates/{t}/recordings",
+    "/rooms",
+    "/rooms/{r}",
+)
+FIELDS = (
+    "name region recording upload recording_info upload_info type location prefix options credentials key secret "
+    "secretKey settings webhook url headers max_duration_seconds enabled"
+)
+KNOWN = st.sampled_from(FIELDS.split())
+NEAR = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["s3", "eu", "x"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KNOWN, inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(address=st.sampled_from(ADDRESSES), body=NEAR)
+def test_no_body_breaks_the_api(address: str, body: Any) -> None:
+    """Whatever is sent, the answer is a document or a documented error, and reading works afterwards."""
+    api = Api()
+    url = address.format(t=api.settings.hms_template, r=api.settings.hms_room)
+    assert api.call("POST", url, body).status_code in (200, 400)
+    for path in ("/templates", "/rooms", f"/templates/{api.settings.hms_template}/settings"):
+        api.get(path)
