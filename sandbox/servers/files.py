@@ -56,8 +56,10 @@ class Layout:
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder that only its owner can enter; one that is there is left as it is, for it may be anybody's."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a folder, and what is missing above it, so that only its owner can enter. One that is there is left alone."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
