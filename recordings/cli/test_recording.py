@@ -69,7 +69,7 @@ def _carry_out(
         recording = trial.record(keep, meeting_url=meeting_url, resume=earlier)
     else:
         frame.tell(f"taking up recording {recording.id} ({recording.status})")
-    with _progress(frame, limit) as tick:
+    with progress(frame, limit) as tick:
         recording = trial.wait(recording, limit, tick)
     proof = trial.prove(recording, partial(show_check, frame))
     told = {"room": trial.room_id, "recording": proof.recording_id, "path": proof.path}
@@ -89,7 +89,7 @@ def _show_steps(frame: Frame, room: str, earlier: Recording | None, keep: str) -
 
 
 @contextmanager
-def _progress(frame: Frame, limit: timedelta) -> Iterator[Callable[[Recording], None]]:
+def progress(frame: Frame, limit: timedelta) -> Iterator[Callable[[Recording], None]]:
     """A bar on a terminal, filled by the usual time; elsewhere a line whenever the status changes."""
     if not frame.story.is_terminal:
         yield _tell_changes(frame)

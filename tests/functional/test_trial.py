@@ -174,3 +174,12 @@ def test_recording_of_another_room_is_not_resumed(sandbox: Sandbox, stand: Stand
     result = stand.recordings("test-recording", "--room", rooms[1], "--resume", started)
     assert result.exit_code == 2
     assert "correct --room" in result.stderr
+
+
+def test_other_customer_stops_before_the_start(sandbox: Sandbox, stand: Stand, api: httpx.Client) -> None:
+    """A workspace that is not the expected one is not recorded in."""
+    room = room_of(sandbox, stand)
+    result = stand.declared(expectedCustomer="somebody-else").recordings("test-recording", "--room", room)
+    assert result.exit_code == 2
+    assert "expectedCustomer" in result.stderr
+    assert recorded(api, room) == []
