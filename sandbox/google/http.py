@@ -82,9 +82,9 @@ class Request:
     async def drain(self) -> None:
         """Read what nobody wanted, for else the connection breaks under a client that is still sending.
 
-        A client that waits for `100 Continue` is not sending.
+        That is every client: hypercorn answers `Expect: 100-continue` before a handler is asked.
         """
-        if not self._is_read and "expect" not in self.headers:
+        if not self._is_read:
             async for _ in self.stream():
                 pass
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
+from http.client import HTTPSConnection
 from typing import Any
 
 import httpx
@@ -10,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
+from sandbox.servers import Sandbox
+from tests.functional.clients import client_tls
 from tests.functional.google_lab import Lab, fault
 
 LEAST = 5 * 1024 * 1024
@@ -233,6 +237,19 @@ def test_plain_http_is_the_xml_apis_alone_and_can_be_forbidden(lab: Lab, bucket:
             assert lab.anonymous().get(url).content == b"x"
         finally:
             lab.switch(constraints=[])
+
+
+@pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}])
+def test_refusal_before_the_body_leaves_the_connection_whole(
+    lab: Lab, sandbox: Sandbox, bucket: str, headers: dict[str, str]
+) -> None:
+    """A client that sends its body all the same gets its answer, and the next one on the same connection."""
+    address = lab.url.removeprefix("https://")
+    with closing(HTTPSConnection(address, context=client_tls(sandbox), timeout=20)) as connection:
+        for _ in range(3):
+            connection.request("PUT", f"/{bucket}/big", body=bytes(LEAST), headers=headers)
+            answer = connection.getresponse()
+            assert (answer.status, b"AccessDenied" in answer.read()) == (403, True)
 
 
 def test_browser_cannot_turn_the_sandboxes_switches(lab: Lab) -> None:
