@@ -165,6 +165,7 @@ async def put_upload(cloud: Cloud, request: Request, bucket: str) -> Response:
         return _finished(request, Objects(cloud, cloud.bucket(bucket)).get(session["name"], session["generation"]))
     start, total = _position(request)
     blob = await _received(cloud, request)
+    session = _session(cloud, request)  # as it is now: another piece may have come in between
     if "content-range" not in request.headers:
         total = blob.size
     if start is None:
