@@ -47,14 +47,14 @@ class Lab:
         """Close every connection of every client that the laboratory gave."""
         self._open.close()
 
-    def credentials(self, key: dict[str, Any]) -> service_account.Credentials:
+    def credentials(self, key: dict[str, Any]) -> Any:
         """Credentials of a JSON key, scoped, with a token."""
-        made: Any = service_account.Credentials
-        found: service_account.Credentials = made.from_service_account_info(key, scopes=[_SCOPE])
+        untyped: Any = service_account.Credentials
+        found: Any = untyped.from_service_account_info(key, scopes=[_SCOPE])
         with requests.Session() as session:
             session.verify = self._ca
             session.trust_env = False
-            found.refresh(Request(session))  # type: ignore[no-untyped-call]
+            found.refresh(Request(session))
         return found
 
     def anonymous(self, **headers: str) -> httpx.Client:
