@@ -42,7 +42,7 @@ class Engine:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the engine; with `check` it must succeed."""
-        command = [*self.command, *arguments, "--stack", self.stack, "--cwd", str(self.project), "--non-interactive"]
+        command = [*self.command, *arguments, "--stack", self.stack, "--cwd", str(self.project)]
         done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=300)
         assert not check or done.returncode == 0, (
             f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -102,6 +102,7 @@ def own_project(folder: Path, stack: str) -> Path:
     folder.mkdir()
     for name in ("Pulumi.yaml", "__main__.py"):
         (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv").symlink_to(sys.prefix)  # Pulumi.yaml names it; where it is missing, the CLI would make one.
     settings = {"bucketName": f"handed-over-{stack}", "forceDestroy": True, "corsOrigins": ["https://a.example"]}
     config = {"aws:region": "us-east-1", **{f"recordings:{key}": value for key, value in settings.items()}}
     (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
