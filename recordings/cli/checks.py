@@ -12,7 +12,7 @@ from recordings.cli.frame import Frame
 from recordings.errors import CheckFailedError
 from recordings.verification.checks import Check, Status
 
-_STYLE: Final = {Status.PASSED: "green", Status.FAILED: "red", Status.NOT_RUN: "yellow"}
+_STYLE: Final = {Status.PASSED: "green", Status.FAILED: "red", Status.WARNING: "yellow", Status.NOT_RUN: "yellow"}
 
 
 def show_check(frame: Frame, check: Check) -> None:
@@ -28,10 +28,12 @@ def conclude(frame: Frame, checks: Sequence[Check], **more: Any) -> None:
     """Print the result; ends the process with 1 if a check failed."""
     failed = [check.id for check in checks if check.status is Status.FAILED]
     skipped = [check.id for check in checks if check.status is Status.NOT_RUN]
-    count = len(checks) - len(failed) - len(skipped)
+    warned = [check.id for check in checks if check.status is Status.WARNING]
+    count = len(checks) - len(failed) - len(skipped) - len(warned)
+    also = f", {len(warned)} with a warning" if warned else ""
     frame.result(
         {"passed": not failed, **more, "checks": [asdict(check) for check in checks]},
-        lambda out: out.print(f"{count} passed, {len(failed)} failed, {len(skipped)} not run"),
+        lambda out: out.print(f"{count} passed, {len(failed)} failed, {len(skipped)} not run{also}"),
     )
     if failed:
         frame.tell(f"failed: {', '.join(failed)}", style="red")

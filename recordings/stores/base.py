@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from recordings.errors import StoreError
+
 
 class Identity(StrEnum):
     """Who a store acts as: whoever runs the command, 100ms, or the download endpoint."""
@@ -109,7 +111,7 @@ class Store(Protocol):
 
     @property
     def refuses_plain_http(self) -> bool:
-        """Whether the provider can be told to refuse HTTP without TLS."""
+        """Whether a bucket of this provider can be told to refuse HTTP without TLS."""
 
     def put(
         self,
@@ -182,6 +184,9 @@ class Store(Protocol):
 
     def url(self, key: str) -> str:
         """The plain, unsigned URL of a key."""
+
+    def refusal(self, status: int, body: bytes, what: str) -> StoreError:
+        """The error that this answer to a signed URL means: HTTP status and body; `what` says what was asked."""
 
     def account(self) -> str:
         """The AWS account id or Google project that the identity belongs to.

@@ -15,9 +15,10 @@ from typing import Final
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from recordings.errors import ObjectNotFoundError
+from recordings.errors import ObjectNotFoundError, StoreError
 from recordings.signing import Presigner, content_disposition, encode_key
 from recordings.stores.base import Part, SignedUrl, Upload
+from recordings.stores.gcs_errors import from_xml
 from recordings.stores.gcs_wire import Call, Wire, document
 
 _MARKERS: Final = (("key-marker", "NextKeyMarker"), ("upload-id-marker", "NextUploadIdMarker"))
@@ -111,6 +112,10 @@ class GcsUploads:
     def url(self, key: str) -> str:
         """The plain URL, in path style."""
         return f"{self._base_url}/{encode_key(key)}"
+
+    def refusal(self, status: int, body: bytes, what: str) -> StoreError:
+        """From an answer of the XML API, which signed URLs lead to."""
+        return from_xml(status, body).error(what)
 
     def _what(self, operation: str, key: str) -> str:
         return f"{operation} gs://{self.bucket}/{key} as {self._who}"

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreUnreachableError
+from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreUnreachableError
 from recordings.outputs import StackOutputs
 from recordings.signing import content_disposition, encode_key
 from recordings.stores.base import AccessKey, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
 from recordings.stores.s3_connection import ATTEMPTS, Connection
-from recordings.stores.s3_errors import code_of, mapped, translate_code
+from recordings.stores.s3_errors import code_of, from_response, mapped, translate_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -228,6 +228,10 @@ class S3Store:
         with mapped(f"the address of s3://{self.bucket} as {self._who}"):
             base_url = self._connection.base_url
         return f"{base_url}/{encode_key(key)}"
+
+    def refusal(self, status: int, body: bytes, what: str) -> StoreError:
+        """From an answer of the REST API, which signed URLs lead to."""
+        return from_response(status, body, what)
 
     def account(self) -> str:
         """GetCallerIdentity."""

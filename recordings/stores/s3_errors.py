@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
+from xml.etree import ElementTree
 
 from botocore import exceptions as foreign
 
@@ -163,6 +164,17 @@ def translate_code(code: str, message: str, what: str) -> StoreError:
     """The StoreError for an error code inside a successful answer, such as one key of a batch deletion."""
     kind = CODES.get(code, StoreError)
     return kind(f"{what}: {code}: {redact(message)}; {NEXT[kind]}")
+
+
+def from_response(status: int, body: bytes, what: str) -> StoreError:
+    """The StoreError for an answer that another client than botocore got, such as one to a signed URL."""
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - the provider's own answer; expat bounds entities
+        error = {"Code": root.findtext("Code") or "", "Message": root.findtext("Message") or ""}
+    except ElementTree.ParseError:
+        error = {}
+    answer: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return translate(foreign.ClientError(answer, "GetObject"), what)
 
 
 def _of_answer(error: foreign.ClientError) -> tuple[type[StoreError], str]:

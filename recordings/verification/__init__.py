@@ -13,12 +13,12 @@ from recordings.errors import CredentialsError
 from recordings.guards import check_cloud
 from recordings.hms import HmsClient
 from recordings.verification import cors, denial, storage
-from recordings.verification.checks import Check, Fault, NotRun, Probe, Status, run_probe, run_probes
+from recordings.verification.checks import Check, Fault, NotRun, Probe, Status, Warned, run_probe, run_probes
 from recordings.verification.cleanup import cleanup
 from recordings.verification.context import Context, http_client
 from recordings.verification.templates import template
 
-__all__ = ["Check", "Context", "Fault", "NotRun", "Probe", "Status", "http_client", "table", "verify"]
+__all__ = ["Check", "Context", "Fault", "NotRun", "Probe", "Status", "Warned", "http_client", "table", "verify"]
 
 
 def verify(

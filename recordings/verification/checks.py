@@ -30,6 +30,7 @@ class Status(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
+    WARNING = "warning"
     NOT_RUN = "not run"
 
 
@@ -53,6 +54,14 @@ class Fault(Exception):  # noqa: N818 - an outcome, not an error: it never leave
         self.fix = fix
 
 
+class Warned(Exception):  # noqa: N818 - an outcome, not an error: it never leaves `run_probe`
+    """The check ran and something is not as it could be, which this stack cannot change: what was seen, who can."""
+
+    def __init__(self, detail: str, fix: str) -> None:
+        super().__init__(detail)
+        self.fix = fix
+
+
 class NotRun(Exception):  # noqa: N818 - an outcome, not an error: it never leaves `run_probe`
     """The check cannot or need not run here: why, and what would let it run."""
 
@@ -63,9 +72,9 @@ class NotRun(Exception):  # noqa: N818 - an outcome, not an error: it never leav
 
 @dataclass(frozen=True)
 class Probe:
-    """One row of the table: `run` gives what it saw or raises Fault, NotRun or a RecordingsError.
+    """One row of the table: `run` gives what it saw or raises Fault, Warned, NotRun or a RecordingsError.
 
-    It runs only if every check named in `needs` has passed.
+    It runs only if every check named in `needs` has passed, be it with a warning.
     """
 
     id: str
@@ -79,12 +88,12 @@ CREDENTIALS: Final = (
     "then take the outputs again; if you rotated keys, the other slot may be the live one"
 )
 PERMISSIONS: Final = (
-    "permissions: compare the user's policy and the bucket policy with the stack (`pulumi refresh`, `pulumi up`); "
-    "a permissions boundary or an organisation's policy may take rights away"
+    "permissions: compare who may do what in the bucket (policies, roles and their conditions) with the stack "
+    "(`pulumi refresh`, `pulumi up`); a permissions boundary or an organisation's policy may take rights away"
 )
 REGION: Final = (
-    "region: the stack outputs and the bucket disagree. Correct `aws:region`, run `pulumi up`, then "
-    "`recordings register`, since 100ms uploads to the region that it was given"
+    "region: the stack outputs and the bucket disagree. Correct the region in the stack's configuration, run "
+    "`pulumi up`, then `recordings register`, since 100ms uploads to the region that it was given"
 )
 EXPIRY: Final = "expiry: a URL must die at its time. Check this machine's clock, and that the bucket is not public"
 CORS: Final = (
@@ -109,7 +118,7 @@ def run_probes(probes: Iterable[Probe], report: Callable[[Check], None]) -> list
     """Run each probe in order, report each outcome at once, and give them all."""
     done: dict[str, Check] = {}
     for probe in probes:
-        missing = [needed for needed in probe.needs if done[needed].status is not Status.PASSED]
+        missing = [needed for needed in probe.needs if done[needed].status not in (Status.PASSED, Status.WARNING)]
         check = _not_run(probe, missing) if missing else run_probe(probe)
         done[probe.id] = check
         report(check)
@@ -124,6 +133,8 @@ def run_probe(probe: Probe) -> Check:
         status, detail = Status.PASSED, probe.run()
     except Fault as fault:
         status, detail, fix = Status.FAILED, str(fault), fault.fix
+    except Warned as warned:
+        status, detail, fix = Status.WARNING, str(warned), warned.fix
     except NotRun as reason:
         status, detail, fix = Status.NOT_RUN, str(reason), reason.fix
     except RecordingsError as error:

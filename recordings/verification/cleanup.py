@@ -18,7 +18,7 @@ def cleanup(context: Context) -> str:
     except StoreError as error:
         raise NotRun(
             f"what was written stays under {context.folder}: {error}",
-            "log in as an operator who may list and delete versions in this bucket (`aws sts get-caller-identity`) and "
-            "verify again; else the lifecycle rule on .verify/ takes it away after a day",
+            "log in as an operator who may list and delete versions in this bucket and verify "
+            "again; else the lifecycle rule on .verify/ takes it away after a day",
         ) from None
     return f"{removed} versions removed, nothing left"

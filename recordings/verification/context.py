@@ -134,9 +134,7 @@ class Context:
         def act() -> Answer:
             answer = self.fetch(self.sign(key, method=method).reveal(), of=key, method=method, headers=headers)
             if answer.status in (401, 403):
-                unknown = answer.code in ("InvalidAccessKeyId", "SignatureDoesNotMatch")
-                kind = CredentialsError if unknown else AccessDeniedError
-                raise kind(f"{method} {key} through the reader's signed URL answered {answer}")
+                raise self.reader.refusal(answer.status, answer.body, f"{method} {key} through the reader's signed URL")
             return answer
 
         return self.usable(act)

@@ -15,15 +15,19 @@ import httpx
 from recordings.errors import AccessDeniedError
 from recordings.outputs import WriterAccess
 from recordings.policies import OPERATOR_PREFIX
-from recordings.verification.checks import EXPIRY, Fault, NotRun
+from recordings.verification.checks import EXPIRY, Fault, NotRun, Warned
 from recordings.verification.context import Answer, Context
 
-_PUBLIC: Final = "the bucket is public: restore the public-access blocks and the bucket policy with `pulumi up`"
+_PUBLIC: Final = "the bucket is public: bring back what refuses public access with `pulumi up`"
 _TOO_MUCH: Final = (
-    "permissions: this key may do more than the stack gives it. Look for other policies on the user, its groups and "
-    "the bucket, then `pulumi up`"
+    "permissions: this key may do more than the stack gives it. Look for other policies and roles of its owner, of "
+    "groups and on the bucket, then `pulumi up`"
 )
 _PLAIN: Final = "permissions: the bucket policy no longer denies plain HTTP: restore it with `pulumi up`"
+_PLAIN_BY_ORGANISATION: Final = (
+    "a bucket of this provider cannot refuse plain HTTP, only an organisation policy can: ask the organisation's "
+    "administrator (on Google for constraints/storage.secureHttpTransport). Signed URLs are made with https"
+)
 
 
 def unsigned_get(context: Context) -> str:
@@ -66,9 +70,10 @@ def reader_write(context: Context) -> str:
 
 
 def plain_http(context: Context) -> str:
-    """The same signed URL without TLS; no answer at all is a refusal too."""
-    if not context.reader.refuses_plain_http:
-        raise NotRun("this provider has no bucket setting that refuses plain HTTP; only an organisation policy does")
+    """The same signed URL without TLS; no answer at all is a refusal too.
+
+    Where no bucket can be told to refuse it, that it is served is a warning.
+    """
     parts = urlsplit(context.reader.sign(context.small_key, timedelta(seconds=60)).reveal())
     url = urlunsplit(("http", *parts[1:]))
     try:
@@ -80,6 +85,8 @@ def plain_http(context: Context) -> str:
         return f"{answer.status}, sent to https"
     if answer.status in (400, 403) and answer.code in ("AccessDenied", ""):
         return str(answer)
+    if answer.status == 200 and not context.reader.refuses_plain_http:
+        raise Warned("it is served without TLS too", _PLAIN_BY_ORGANISATION)
     raise Fault(f"expected 403 AccessDenied, got {answer}", _PLAIN)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from recordings.errors import AccessDeniedError, CredentialsError, ObjectNotFoundError
-from recordings.verification.checks import PERMISSIONS, REGION, Fault
+from recordings.verification.checks import PERMISSIONS, REGION, Fault, Warned
 from recordings.verification.context import CONTENT_TYPE, PART_BYTES, Context, must_be
 
 _OTHER_OBJECT = (
-    "somebody else writes under this prefix, or a proxy on the way changes answers: compare with `aws s3 cp`"
+    "somebody else writes under this prefix, or a proxy on the way changes answers: compare with another client"
 )
 
 
@@ -22,11 +22,20 @@ def region(context: Context) -> str:
 
 
 def _real_region(context: Context) -> str:
-    """From whoever gets an answer: which keys work is for the other checks to say."""
+    """From whoever gets an answer: which keys work is for the other checks to say.
+
+    Not every provider lets the reader see it; without an operator's login nobody is left to ask there.
+    """
     try:
         return context.reader.bucket_region()
-    except (AccessDeniedError, CredentialsError):
+    except (AccessDeniedError, CredentialsError) as error:
+        refused = error
+    try:
         return context.operator.bucket_region()
+    except (AccessDeniedError, CredentialsError):
+        if isinstance(refused, CredentialsError):
+            raise refused from None
+        raise Warned("nobody here may see where the bucket lies", "log in as the operator and verify again") from None
 
 
 def writer_put(context: Context) -> str:
