@@ -24,7 +24,10 @@ class Alias:
 
 @dataclass(frozen=True)
 class Goal:
-    """One registration; `provider` is a reference `urn::id` or empty, `delete_before_replace` None leaves it open."""
+    """One registration; `provider` is a reference `urn::id` or empty, `delete_before_replace` None leaves it open.
+
+    `custom_timeouts` are seconds.
+    """
 
     type: str
     name: str
@@ -43,7 +46,7 @@ class Goal:
     aliases: tuple[Alias, ...] = ()
     import_id: str = ""
     retain_on_delete: bool = False
-    custom_timeouts: dict[str, str] = field(default_factory=dict)
+    custom_timeouts: dict[str, float] = field(default_factory=dict)
 
     @property
     def package(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.engine.steps import Op, Step
 from sandbox.engine.values import UNKNOWN_SENTINEL, mask, unwrap
 from sandbox.providers.base import DiffResult
-from sandbox.values import Secret, Value
+from sandbox.values import Value
 
 _ABSENT: Any = object()
 
@@ -69,7 +69,7 @@ def outputs(
     lines = []
     for key in keys:
         old, new = former.get(key, _ABSENT), now.get(key, _ABSENT)
-        same = old is not _ABSENT and new is not _ABSENT and unwrap(old) == unwrap(new)
+        same = old is not _ABSENT and new is not _ABSENT and _seen(old, show_secrets) == _seen(new, show_secrets)
         if same and not all_:
             continue
         mark = "  " if same or not former else "+ " if old is _ABSENT else "- " if new is _ABSENT else "~ "
@@ -103,7 +103,11 @@ def _marked(value: Any) -> Any:
 def _text(value: Value, show_secrets: bool = False) -> str:
     if value is _ABSENT:
         return ""
-    return _scalar(_marked(unwrap(value) if show_secrets and isinstance(value, Secret) else mask(value)))
+    return _scalar(_seen(value, show_secrets))
+
+
+def _seen(value: Value, show_secrets: bool) -> Any:
+    return _marked(mask(unwrap(value) if show_secrets else value))
 
 
 def _scalar(value: Any) -> str:

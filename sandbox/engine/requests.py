@@ -7,12 +7,13 @@ Source: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/resource.proto
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from google.protobuf.message import Message
 from pulumi.runtime.proto import alias_pb2, resource_pb2
 
-from sandbox.engine.errors import UnsupportedError
+from sandbox.engine.errors import UnsupportedError, UsageError
 from sandbox.engine.goal import Alias, Goal
 from sandbox.engine.wire import from_struct
 
@@ -27,6 +28,8 @@ _REGISTER: Final = {"type", "name", "parent", "custom", "object", "protect", "de
 _READ: Final = {"id", "type", "name", "parent", "properties", "dependencies", "provider", "version",
                 "additionalSecretOutputs"}  # fmt: skip
 _INVOKE: Final = {"tok", "args", "provider", "version"}
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _OPTION_NAMES: Final = {
     "deletedWith": "deleted_with",
     "hooks": "hooks",
@@ -62,7 +65,7 @@ def parse(request: resource_pb2.RegisterResourceRequest) -> Goal:
         aliases=(*(Alias(urn=urn) for urn in request.aliasURNs), *(_alias(item) for item in request.aliases)),
         import_id=request.importId,
         retain_on_delete=request.retainOnDelete,
-        custom_timeouts={item.name: value for item, value in timeouts.ListFields()},
+        custom_timeouts={item.name: _seconds(item.name, value) for item, value in timeouts.ListFields()},
     )
 
 
@@ -95,6 +98,15 @@ def _refuse(request: Message, supported: set[str], subject: str) -> None:
         if name not in supported and name not in _FORM and not empty:
             option = _OPTION_NAMES.get(name, name)
             raise UnsupportedError(f"{subject}: resource option {option} is not supported by this engine; remove it")
+
+
+def _seconds(name: str, duration: str) -> float:
+    """Read a duration in Go's form, such as `1h30m`. Raises UsageError."""
+    parts = _DURATION.findall(duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration:
+        raise UsageError(f"custom timeout {name} {duration!r} cannot be read; give it as 90s, 5m or 1h30m")
+    seconds = sum((float(number) * _UNITS[unit] for number, unit in parts), start=0.0)
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 def _alias(alias: alias_pb2.Alias) -> Alias:

@@ -7,6 +7,7 @@ Source: https://www.pulumi.com/docs/iac/concepts/secrets/#configuring-secrets-en
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from base64 import b64decode, b64encode
@@ -92,5 +93,6 @@ class SecretsManager:
             raise UsageError("a secret cannot be decrypted: it is damaged, or belongs to another passphrase") from None
 
 
+@functools.lru_cache(maxsize=4)
 def _derive(phrase: str, salt: bytes) -> bytes:
     return hashlib.pbkdf2_hmac("sha256", phrase.encode(), salt, _ITERATIONS, 32)

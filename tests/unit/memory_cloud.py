@@ -30,6 +30,12 @@ class Cloud:
         """The ids of everything of a type."""
         return sorted(id_ for kind, id_ in self.things if kind == type_)
 
+    def changing(self) -> None:
+        """Something is about to change."""
+
+    def changed(self) -> None:
+        """Something has changed."""
+
 
 @dataclass
 class MemoryProvider:
@@ -62,6 +68,7 @@ class MemoryProvider:
         if (type_, id_) in self.cloud.things:
             raise ProviderError(f"{id_} exists already")
         self.cloud.things[type_, id_] = dict(inputs)
+        self.cloud.changed()
         return ResourceState(id_, inputs, self._outputs(type_, id_, inputs))
 
     def read(self, type_: str, id_: str, inputs: Properties | None, outputs: Properties | None) -> ResourceState | None:
@@ -73,11 +80,13 @@ class MemoryProvider:
             return ResourceState(state.id, new, {**state.outputs, **new})
         self._change("update", type_, state.id)
         self.cloud.things[type_, state.id] = dict(new)
+        self.cloud.changed()
         return ResourceState(state.id, new, self._outputs(type_, state.id, new))
 
     def delete(self, type_: str, state: ResourceState) -> None:
         self._change("delete", type_, state.id)
         self.cloud.things.pop((type_, state.id), None)
+        self.cloud.changed()
 
     def invoke(self, token: str, args: Properties) -> Properties:
         return {"token": token, "args": args, "region": self.settings.get("region", "")}
@@ -88,6 +97,7 @@ class MemoryProvider:
             return None if id_ in known_ids else self.read(type_, id_, None, None)
         for lost in [id_ for id_ in self.cloud.ids(_KEY) if id_ not in known_ids]:
             del self.cloud.things[_KEY, lost]
+            self.cloud.changed()
         return None
 
     def secret_outputs(self, type_: str) -> Sequence[str]:
@@ -95,6 +105,7 @@ class MemoryProvider:
 
     def _change(self, verb: str, type_: str, id_: str) -> None:
         self.cloud.fail(verb, type_, id_)
+        self.cloud.changing()
         self.cloud.calls.append((verb, type_, id_))
 
     def _id(self, type_: str, inputs: Properties) -> str:
