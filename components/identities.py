@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import pulumi
@@ -15,9 +16,18 @@ from pulumi_aws.iam.access_key import AccessKey
 from pulumi_aws.iam.user import User
 from pulumi_aws.iam.user_policy import UserPolicy
 
+from components.existing import imported
 from components.settings import ExternalKey, Slot, StorageSettings
+from recordings.adoption.parts import Part
 from recordings.outputs import KeyStatus
 from recordings.policies import Policy
+
+
+class Role(StrEnum):
+    """Which of the two."""
+
+    WRITER = "writer"
+    READER = "reader"
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,15 @@ def external_identity(external: ExternalKey, slot: Slot) -> Identity:
 
 
 def declare_identity(
-    name: str,
-    user_name: str | None,
-    policy: Policy,
-    slots: Mapping[Slot, KeyStatus],
-    settings: StorageSettings,
-    parent: pulumi.Resource,
+    name: str, role: Role, policy: Policy, settings: StorageSettings, parent: pulumi.Resource
 ) -> Identity:
-    """Declare an IAM user with `policy` and a key for each slot; keys wait for the policy, so that none is idle."""
+    """Declare an IAM user with `policy` and a key for each slot; keys wait for the policy, so that none is idle.
+
+    User and policy may be there already. Keys are always ours: the secret of another's cannot be read.
+    """
+    user_name: str | None = getattr(settings, f"{role}_name")
+    policy_name: str = getattr(settings, f"{role}_policy_name") or name
+    slots: Mapping[Slot, KeyStatus] = getattr(settings, f"{role}_keys")
     user = User(
         name,
         name=user_name,
@@ -71,14 +82,15 @@ def declare_identity(
         permissions_boundary=settings.permissions_boundary,
         force_destroy=settings.force_destroy,
         tags=dict(settings.tags),
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, import_=imported(Part(role), settings.adopt, user_name)),
     )
+    id_ = imported(Part(f"{role}-policy"), settings.adopt, f"{user_name}:{policy_name}")
     inline = UserPolicy(
         name,
-        name=name,
+        name=policy_name,
         user=user.name,
         policy=json.dumps(policy),
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, import_=id_),
     )
     keys = {}
     for slot, status in slots.items():

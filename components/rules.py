@@ -139,6 +139,11 @@ def user_name(value: str) -> str:
     return _form(r"[A-Za-z0-9_+=,.@-]{1,64}", "must be 1 to 64 letters, digits and _ + = , . @ -", value)
 
 
+def policy_name(value: str) -> str:
+    """Check the name of an inline policy: https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html."""
+    return _form(r"[A-Za-z0-9_+=,.@-]{1,128}", "must be 1 to 128 letters, digits and _ + = , . @ -", value)
+
+
 def iam_path(value: str) -> str:
     """Check the path of IAM users: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html."""
     legal = "must be '/', or begin and end with '/', as '/teams/video/', with at most 512 printable ASCII characters"

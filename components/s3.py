@@ -20,11 +20,13 @@ from pulumi_aws.s3.bucket_public_access_block import BucketPublicAccessBlock
 from pulumi_aws.s3.bucket_server_side_encryption_configuration import BucketServerSideEncryptionConfiguration
 from pulumi_aws.s3.bucket_versioning import BucketVersioning
 
-from components.identities import Identity, declare_identity, external_identity
+from components.existing import imported
+from components.identities import Identity, Role, declare_identity, external_identity
 from components.lifecycle import Rule, lifecycle_rules
 from components.s3_args import S3RecordingStorageArgs
 from components.settings import StorageSettings, validated
 from recordings import policies
+from recordings.adoption.parts import Part
 
 if TYPE_CHECKING:
     from pulumi_aws import s3
@@ -77,7 +79,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
             bucket=settings.bucket_name,
             force_destroy=settings.force_destroy,
             tags=dict(settings.tags),
-            opts=pulumi.ResourceOptions(parent=self, protect=settings.protect or None),
+            opts=self._child(settings, Part.BUCKET, protect=settings.protect or None),
         )
         self.bucket_name = bucket.bucket
         self._declare_guards(name, settings)
@@ -94,7 +96,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
                     "max_age_seconds": PREFLIGHT_SECONDS,
                 }
             ],
-            opts=self._child(),
+            opts=self._child(settings, Part.CORS),
         )
         if settings.access_log_bucket:
             BucketLogging(
@@ -102,7 +104,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
                 bucket=self.bucket_name,
                 target_bucket=settings.access_log_bucket,
                 target_prefix=f"{settings.bucket_name}/",
-                opts=self._child(),
+                opts=self._child(settings, Part.ACCESS_LOG),
             )
 
     def _declare_guards(self, name: str, settings: StorageSettings) -> None:
@@ -113,25 +115,25 @@ class S3RecordingStorage(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=self._child(),
+            opts=self._child(settings, Part.PUBLIC_ACCESS),
         )
         BucketOwnershipControls(
             f"{name}-ownership",
             bucket=self.bucket_name,
             rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=self._child(),
+            opts=self._child(settings, Part.OWNERSHIP),
         )
         BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=self.bucket_name,
             rules=[_encryption(settings.kms_key)],
-            opts=self._child(),
+            opts=self._child(settings, Part.ENCRYPTION),
         )
         BucketPolicy(
             f"{name}-policy",
             bucket=self.bucket_name,
             policy=json.dumps(policies.bucket_policy(settings.bucket_name, settings.region)),
-            opts=self._child(block),  # S3 answers 409 when it gets both at once
+            opts=self._child(settings, Part.POLICY, block),  # S3 answers 409 when it gets both at once
         )
 
     def _declare_lifecycle(self, name: str, settings: StorageSettings) -> None:
@@ -139,7 +141,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
             f"{name}-versioning",
             bucket=self.bucket_name,
             versioning_configuration={"status": "Enabled"},
-            opts=self._child(),
+            opts=self._child(settings, Part.VERSIONING),
         )
         rules = lifecycle_rules(
             settings.path_prefix, settings.retention_days, settings.storage_classes, settings.old_version_days
@@ -148,7 +150,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
             f"{name}-lifecycle",
             bucket=self.bucket_name,
             rules=[_lifecycle(rule) for rule in rules],
-            opts=self._child(versioning),  # rules for old versions need versions
+            opts=self._child(settings, Part.LIFECYCLE, versioning),  # rules for old versions need versions
         )
 
     def _declare_identities(self, name: str, settings: StorageSettings) -> tuple[Identity, Identity]:
@@ -157,20 +159,20 @@ class S3RecordingStorage(pulumi.ComponentResource):
             writer = external_identity(settings.writer_external, settings.registered_key)
         else:
             policy = policies.writer_policy(*place, settings.writer_access, settings.kms_key)
-            writer = declare_identity(
-                f"{name}-writer", settings.writer_name, policy, settings.writer_keys, settings, self
-            )
+            writer = declare_identity(f"{name}-writer", Role.WRITER, policy, settings, self)
         if settings.reader_external:
             reader = external_identity(settings.reader_external, settings.registered_key)
         else:
-            policy = policies.reader_policy(*place, settings.kms_key)
-            reader = declare_identity(
-                f"{name}-reader", settings.reader_name, policy, settings.reader_keys, settings, self
-            )
+            policy = policies.reader_policy(*place, settings.kms_key, settings.former_buckets)
+            reader = declare_identity(f"{name}-reader", Role.READER, policy, settings, self)
         return writer, reader
 
-    def _child(self, *after: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, depends_on=list(after))
+    def _child(
+        self, settings: StorageSettings, part: Part, *after: pulumi.Resource, protect: bool | None = None
+    ) -> pulumi.ResourceOptions:
+        """Options of one part of the bucket; Pulumi knows each by the bucket's name."""
+        import_ = imported(part, settings.adopt, settings.bucket_name)
+        return pulumi.ResourceOptions(parent=self, depends_on=list(after), protect=protect, import_=import_)
 
 
 def _encryption(kms_key: str | None) -> "s3.BucketServerSideEncryptionConfigurationRuleArgsDict":

@@ -8,6 +8,7 @@ No `from __future__ import annotations` here: the analyzer can't read annotation
 from typing import NotRequired, TypedDict
 
 from components.lifecycle import StorageClass
+from recordings.adoption.parts import Part
 from recordings.outputs import KeyStatus, WriterAccess
 
 
@@ -29,6 +30,19 @@ class ExternalKeyArgs(TypedDict):
     """Id of its access key."""
     secret_access_key: str
     """Its secret; becomes a Pulumi secret."""
+
+
+class FormerBucketArgs(TypedDict):
+    """A bucket to download older recordings from."""
+
+    bucket_name: str
+    """Its name."""
+    region: str
+    """Its AWS region."""
+    path_prefix: NotRequired[str]
+    """Where recordings lie in it; empty or ending in '/'."""
+    kms_key: NotRequired[str]
+    """ARN of the KMS key that encrypts it."""
 
 
 class S3RecordingStorageArgs(TypedDict):
@@ -78,3 +92,11 @@ class S3RecordingStorageArgs(TypedDict):
     """Refuse to delete the bucket."""
     force_destroy: NotRequired[bool]
     """Delete the bucket with everything in it."""
+    former_buckets: NotRequired[list[FormerBucketArgs]]
+    """Buckets that the reader may download from too."""
+    writer_policy_name: NotRequired[str]
+    """Name of the writer's inline policy."""
+    reader_policy_name: NotRequired[str]
+    """Name of the reader's inline policy."""
+    adopt: NotRequired[list[Part]]
+    """What exists already and is taken over."""

@@ -21,11 +21,12 @@ from pydantic import ValidationInfo as Info
 from pydantic import field_validator as check
 from pydantic.alias_generators import to_camel
 
-from components import lifecycle, rules
+from components import existing, lifecycle, rules
 from components.faults import explain, listed, unknown_keys
 from components.rules import require
+from recordings.adoption.parts import Part
 from recordings.errors import ConfigurationError
-from recordings.outputs import KeyStatus, StorageProvider, WriterAccess
+from recordings.outputs import FormerBucket, KeyStatus, StorageProvider, WriterAccess
 
 NAMESPACE: Final = "recordings"
 PRODUCTION: Final = frozenset({"prod", "production"})
@@ -49,6 +50,7 @@ Text = Annotated[str, Field(strict=True)]
 Boolean = Annotated[bool, BeforeValidator(rules.boolean)]
 Structure = BeforeValidator(rules.structure)
 UserName = Annotated[Text, AfterValidator(rules.user_name)]
+PolicyName = Annotated[Text, AfterValidator(rules.policy_name)]
 BucketName = Annotated[Text, AfterValidator(rules.bucket_name)]
 Region = Annotated[Text, AfterValidator(rules.region)]
 Slots = Annotated[Mapping[Slot, KeyStatus], AfterValidator(rules.slots), AfterValidator(rules.frozen), Structure]
@@ -71,6 +73,15 @@ class ExternalKey(_Model):
     principal: Annotated[Text, AfterValidator(rules.principal_arn)]
     access_key_id: Annotated[Text, AfterValidator(rules.access_key_id)]
     secret_access_key: Annotated[SecretStr, Field(min_length=16)]
+
+
+class Former(FormerBucket, _Model):
+    """A bucket that the reader may sign downloads from, and nobody writes to."""
+
+    bucket_name: BucketName
+    region: Region
+    path_prefix: Annotated[Text, AfterValidator(rules.path_prefix)] = ""
+    kms_key: Annotated[Text, AfterValidator(rules.kms_key_arn)] | None = None
 
 
 class StackSettings(_Model):
@@ -127,6 +138,10 @@ class StorageSettings(_Model):
     access_log_bucket: BucketName | None = None
     protect: Boolean = False
     force_destroy: Boolean = False
+    former_buckets: Annotated[tuple[Former, ...], Structure] = ()
+    writer_policy_name: PolicyName | None = None
+    reader_policy_name: PolicyName | None = None
+    adopt: Annotated[tuple[Part, ...], AfterValidator(rules.distinct), AfterValidator(existing.parts), Structure] = ()
 
     @property
     def signing_key(self) -> Slot:
@@ -193,6 +208,31 @@ class StorageSettings(_Model):
     def _log_is_elsewhere(cls, value: str | None, info: Info) -> str | None:
         own = value is not None and value == info.data.get("bucket_name")
         require(not own, "must be another bucket than bucketName: a bucket that logs to itself never comes to rest")
+        return value
+
+    @check("former_buckets")
+    @classmethod
+    def _former_is_another(cls, value: tuple[Former, ...], info: Info) -> tuple[Former, ...]:
+        if not {"bucket_name", "region", "path_prefix", "kms_key"} <= {*info.data}:
+            return value  # one of these has a fault of its own
+        bucket, region, prefix = info.data["bucket_name"], info.data["region"], info.data["path_prefix"]
+        return existing.former(value, bucket, region, prefix, info.data["kms_key"])
+
+    @check("writer_policy_name", "reader_policy_name")
+    @classmethod
+    def _policy_has_a_user(cls, value: str | None, info: Info) -> str | None:
+        external = str(info.field_name).replace("_policy_name", "_external")
+        require(not (value and info.data.get(external)), f"no policy is written beside {to_camel(external)}: remove it")
+        return value
+
+    @check("adopt")
+    @classmethod
+    def _adopted_is_declared(cls, value: tuple[Part, ...], info: Info) -> tuple[Part, ...]:
+        for role in (Part.WRITER, Part.READER):
+            taken = role in value and info.data.get(f"{role}_external")
+            require(not taken, f"can't hold {role} beside {role}External, which has no user here")
+        log = info.data.get("access_log_bucket")
+        require(Part.ACCESS_LOG not in value or log, "can't hold access-log without accessLogBucket")
         return value
 
     @check("force_destroy")

@@ -14,7 +14,7 @@ import pulumi
 from pydantic import BaseModel, SecretStr
 
 from components.settings import Settings, StorageSettings
-from recordings.outputs import StorageProvider
+from recordings.outputs import FormerBucket, StorageProvider
 from recordings.policies import reader_policy, writer_policy
 
 NAME: Final = "recordings"
@@ -59,6 +59,7 @@ def stack_outputs(settings: Settings, storage: RecordingStorage) -> dict[str, An
         "environment": settings.environment,
         "templateIds": list(settings.template_ids),
         "corsOrigins": list(settings.cors_origins),
+        "formerBuckets": [_shown(place) for place in settings.former_buckets] or None,
         "writerPrincipal": storage.writer_principal,
         "readerPrincipal": storage.reader_principal,
         "endpointUrl": settings.endpoint_url,
@@ -80,8 +81,12 @@ def _policies_to_attach(settings: Settings) -> dict[str, str]:
     if settings.writer_external:
         found["writerPolicy"] = json.dumps(writer_policy(*place, settings.writer_access, settings.kms_key))
     if settings.reader_external:
-        found["readerPolicy"] = json.dumps(reader_policy(*place, settings.kms_key))
+        found["readerPolicy"] = json.dumps(reader_policy(*place, settings.kms_key, settings.former_buckets))
     return found
+
+
+def _shown(place: FormerBucket) -> dict[str, str]:
+    return place.model_dump(by_alias=True, exclude_none=True)
 
 
 def _declare_s3(settings: Settings) -> RecordingStorage:

@@ -66,6 +66,15 @@ class KeySlot(_Model):
     status: KeyStatus
 
 
+class FormerBucket(_Model):
+    """A bucket that recordings were kept in before: nothing is written there, the reader may download and sign."""
+
+    bucket_name: str = Field(min_length=3)
+    region: str = Field(min_length=1)
+    path_prefix: str = ""
+    kms_key: str | None = None
+
+
 SecretMapping = Mapping[str, KeySlot]
 """Key slots by name; the stack marks the whole output as a secret."""
 
@@ -91,6 +100,9 @@ class StackOutputs(_Model):
     environment: str = Field(description="Name of the environment")
     template_ids: tuple[str, ...] = Field((), description="100ms templates that record into this bucket")
     cors_origins: tuple[str, ...] = Field(("*",), description="Web origins that may play recordings")
+    former_buckets: tuple[FormerBucket, ...] = Field(
+        (), description="Buckets to download older recordings from: `{bucketName, region, pathPrefix, kmsKey}` each"
+    )
     writer_principal: str = Field("", description="IAM user ARN or service-account e-mail of the writer")
     reader_principal: str = Field("", description="IAM user ARN or service-account e-mail of the reader")
     writer_policy: str | None = Field(None, description="What the owner of an external writer must allow it (JSON)")

@@ -77,16 +77,20 @@ class RecordingPath:
 
 @dataclass(frozen=True)
 class Home:
-    """The bucket and prefix that a stack owns; `prefix` is empty or ends in `/`."""
+    """A bucket and the prefix of its recordings, which is empty or ends in `/`."""
 
     provider: StorageProvider
     bucket: str
     prefix: str
+    former: tuple[Home, ...] = ()
+    """Where older recordings lie; nothing new is written there."""
 
     @classmethod
     def of(cls, outputs: StackOutputs) -> Home:
         """The home that a stack's outputs declare."""
-        return cls(outputs.storage_provider, outputs.bucket_name, outputs.path_prefix)
+        provider = outputs.storage_provider
+        former = tuple(cls(provider, place.bucket_name, place.path_prefix) for place in outputs.former_buckets)
+        return cls(provider, outputs.bucket_name, outputs.path_prefix, former)
 
     @property
     def scheme(self) -> str:
@@ -107,14 +111,22 @@ class Home:
 
         Raises UsageError for what is malformed, and for another provider, bucket or prefix.
         """
+        return self._find(path_or_key, (self,))
+
+    def source(self, path_or_key: str) -> RecordingPath:
+        """As `own`, and a path in a former bucket too, to download from; a key is always one of this bucket."""
+        return self._find(path_or_key, (self, *self.former))
+
+    def _find(self, path_or_key: str, homes: tuple[Home, ...]) -> RecordingPath:
         has_scheme = _SCHEME.match(path_or_key) is not None
         location = parse(path_or_key if has_scheme else f"{self.scheme}://{self.bucket}/{path_or_key}")
-        if not self.holds(location):
-            raise UsageError(
-                f"{str(location)!r} is not under {self.scheme}://{self.bucket}/{self.prefix}: "
-                "give a recording of this stack, or the stack that owns it"
-            )
-        return _classify(self, location.key)
+        for home in homes:
+            if home.holds(location):
+                return _classify(home, location.key)
+        places = " or ".join(f"{home.scheme}://{home.bucket}/{home.prefix}" for home in homes)
+        raise UsageError(
+            f"{str(location)!r} is not under {places}: give a recording of this stack, or the stack that owns it"
+        )
 
     def composite_key(self, room_id: str, started: datetime) -> str:
         """The documented key of a browser composite recording that started at `started` (aware)."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NotRequired, TypedDict
 
-from recordings.outputs import WriterAccess
+from recordings.outputs import FormerBucket, WriterAccess
 
 OPERATOR_PREFIX: Final = ".recordings/"
 """Where the operator keeps its own objects, at the root of the bucket; neither writer nor reader may touch it."""
@@ -67,15 +67,15 @@ def bucket_arn(bucket: str, region: str) -> str:
     return f"arn:{partition(region)}:s3:::{bucket}"
 
 
-def allow_objects(arn: str, prefix: str, actions: Sequence[str]) -> Statement:
+def allow_objects(arn: str, prefix: str, actions: Sequence[str], sid: str = "RecordingObjects") -> Statement:
     """Allow `actions` on every object under `prefix` of the bucket `arn`."""
-    return {"Sid": "RecordingObjects", "Effect": "Allow", "Action": list(actions), "Resource": f"{arn}/{prefix}*"}
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": f"{arn}/{prefix}*"}
 
 
-def allow_listing(arn: str, prefix: str) -> Statement:
+def allow_listing(arn: str, prefix: str, sid: str = "RecordingKeys") -> Statement:
     """Allow to list the keys under `prefix`, and no others; an empty prefix is the whole bucket."""
     statement: Statement = {
-        "Sid": "RecordingKeys",
+        "Sid": sid,
         "Effect": "Allow",
         "Action": ["s3:ListBucket"],
         "Resource": arn,
@@ -85,19 +85,19 @@ def allow_listing(arn: str, prefix: str) -> Statement:
     return statement
 
 
-def deny_operator_objects(arn: str, actions: Sequence[str]) -> Statement:
+def deny_operator_objects(arn: str, actions: Sequence[str], sid: str = "OperatorObjects") -> Statement:
     """Take `actions` on the operator's objects away again: an empty prefix would allow them."""
     return {
-        "Sid": "OperatorObjects",
+        "Sid": sid,
         "Effect": "Deny",
         "Action": list(actions),
         "Resource": f"{arn}/{OPERATOR_PREFIX}*",
     }
 
 
-def allow_key(key_arn: str, actions: Sequence[str]) -> Statement:
+def allow_key(key_arn: str, actions: Sequence[str], sid: str = "EncryptionKey") -> Statement:
     """Allow `actions` with one KMS key."""
-    return {"Sid": "EncryptionKey", "Effect": "Allow", "Action": list(actions), "Resource": key_arn}
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": key_arn}
 
 
 def writer_policy(bucket: str, region: str, prefix: str, access: WriterAccess, kms_key: str | None = None) -> Policy:
@@ -111,13 +111,34 @@ def writer_policy(bucket: str, region: str, prefix: str, access: WriterAccess, k
     return _policy(statements)
 
 
-def reader_policy(bucket: str, region: str, prefix: str, kms_key: str | None = None) -> Policy:
-    """What signing a download needs; it may list, or AWS would answer 403 for a recording that is gone."""
+def reader_policy(
+    bucket: str, region: str, prefix: str, kms_key: str | None = None, former: Sequence[FormerBucket] = ()
+) -> Policy:
+    """What signing a download needs; it may list, or AWS would answer 403 for a recording that is gone.
+
+    In the `former` buckets it may do the same.
+    """
     arn = bucket_arn(bucket, region)
     statements = [*_objects(arn, prefix, READER_ACTIONS), allow_listing(arn, prefix)]
     if kms_key:
         statements.append(allow_key(kms_key, READER_KEY_ACTIONS))
+    for number, place in enumerate(former, start=1):
+        statements += _former(place, number)
     return _policy(statements)
+
+
+def _former(place: FormerBucket, number: int) -> list[Statement]:
+    """The reader's statements for one former bucket; a Sid is unique in its policy, so it is numbered."""
+    arn, prefix = bucket_arn(place.bucket_name, place.region), place.path_prefix
+    statements = [
+        allow_objects(arn, prefix, READER_ACTIONS, f"FormerObjects{number}"),
+        allow_listing(arn, prefix, f"FormerKeys{number}"),
+    ]
+    if not prefix:
+        statements.append(deny_operator_objects(arn, READER_ACTIONS, f"FormerOperator{number}"))
+    if place.kms_key:
+        statements.append(allow_key(place.kms_key, READER_KEY_ACTIONS, f"FormerKey{number}"))
+    return statements
 
 
 def bucket_policy(bucket: str, region: str) -> Policy:

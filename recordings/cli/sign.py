@@ -10,7 +10,7 @@ from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, 
 from recordings.durations import parse_duration, show_duration
 from recordings.paths import Home
 from recordings.signing import check_expiry
-from recordings.stores import Identity, open_store
+from recordings.stores import open_source
 
 NAME = "sign"
 
@@ -18,7 +18,10 @@ NAME = "sign"
 def command(
     key_or_path: Annotated[
         str,
-        typer.Argument(help="Key in the stack's bucket, or a path as 100ms reports it: s3://bucket/prefix/….mp4"),
+        typer.Argument(
+            help="Key in the stack's bucket, or a path as 100ms reports it: s3://bucket/prefix/….mp4, there or in a "
+            "former bucket."
+        ),
     ],
     stack: StackOption = None,
     outputs: OutputsOption = None,
@@ -37,15 +40,15 @@ def command(
         lifetime = parse_duration(expires)
         check_expiry(int(lifetime.total_seconds()))
         loaded = load_outputs(stack, outputs)
-        key = Home.of(loaded).own(key_or_path).key
-        reader = open_store(loaded, Identity.READER)
+        path = Home.of(loaded).source(key_or_path)
+        key, reader = path.key, open_source(loaded, path.bucket)
         if not no_check:
             reader.head(key)
         signed = reader.sign(key, lifetime, filename=filename, content_type=content_type)
         frame = Frame(as_json=as_json)
         frame.tell(f"valid for {show_duration(lifetime)}, until {signed.expires_at:%Y-%m-%d %H:%M:%S} UTC")
         frame.result(
-            {"key": key, "url": signed.reveal(), "expiresAt": signed.expires_at.isoformat()},
+            {"bucket": path.bucket, "key": key, "url": signed.reveal(), "expiresAt": signed.expires_at.isoformat()},
             lambda out: out.print(signed.reveal(), markup=False),
         )
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
+from recordings.errors import UsageError
 from recordings.outputs import StackOutputs
 from recordings.stores.base import (
     AccessKey,
+    Guards,
     Identity,
+    LifecycleRule,
     ObjectInfo,
     ObjectVersion,
     Part,
@@ -24,13 +27,16 @@ from recordings.stores.base import (
 
 __all__ = [
     "AccessKey",
+    "Guards",
     "Identity",
+    "LifecycleRule",
     "ObjectInfo",
     "ObjectVersion",
     "Part",
     "SignedUrl",
     "Store",
     "Upload",
+    "open_source",
     "open_store",
 ]
 
@@ -42,3 +48,18 @@ def open_store(outputs: StackOutputs, identity: Identity | AccessKey) -> Store:
     """
     adapter = import_module(f"recordings.stores.{outputs.storage_provider.value}")
     return cast(Store, adapter.open_store(outputs, identity))
+
+
+def open_source(outputs: StackOutputs, bucket: str) -> Store:
+    """Open the stack's bucket, or one of its former buckets, as the reader: nobody else has a key there.
+
+    Raises UsageError for another bucket.
+    """
+    if bucket == outputs.bucket_name:
+        return open_store(outputs, Identity.READER)
+    for place in outputs.former_buckets:
+        if place.bucket_name == bucket:
+            changed = {"bucket_name": bucket, "region": place.region, "path_prefix": place.path_prefix}
+            return open_store(outputs.model_copy(update=changed), Identity.READER)
+    known = ", ".join([outputs.bucket_name, *(place.bucket_name for place in outputs.former_buckets)])
+    raise UsageError(f"{bucket!r} is no bucket of this stack; legal: {known}")

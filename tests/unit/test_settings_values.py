@@ -229,7 +229,7 @@ def test_unknown_key_gets_a_suggestion(typo: str, meant: str) -> None:
 
 def test_unknown_key_unlike_any_lists_all() -> None:
     """With nothing near, all keys are listed."""
-    assert "legal keys: accessLogBucket, bucketName" in faults(zzzz="1")
+    assert "legal keys: accessLogBucket, adopt, bucketName" in faults(zzzz="1")
 
 
 def test_names_default_to_the_stacks() -> None:
