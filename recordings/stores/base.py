@@ -83,6 +83,25 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class LifecycleRule:
+    """What becomes by itself of what lies under `prefix`, in days; None where the rule does not say."""
+
+    prefix: str
+    expires_days: int | None = None
+    old_versions_days: int | None = None
+    abort_uploads_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Guards:
+    """How the bucket is set up to look after itself; only rules that are enabled and hold for a whole prefix."""
+
+    refuses_public_access: bool
+    keeps_versions: bool
+    lifecycle: tuple[LifecycleRule, ...]
+
+
+@dataclass(frozen=True)
 class SignedUrl:
     """A presigned URL, which is a secret: only `reveal` gives it, str and repr show it without its query."""
 
@@ -193,6 +212,9 @@ class Store(Protocol):
 
         Raises CredentialsError if nobody is logged in, or the login names none.
         """
+
+    def guards(self) -> Guards:
+        """How the bucket is set up; for the operator, who alone may see it."""
 
     def bucket_region(self) -> str:
         """Where the bucket really lies. Raises BucketNotFoundError, AccessDeniedError to who may not know."""

@@ -1,7 +1,8 @@
 """Cloud Storage as writer and reader see it: the XML API, every request signed with their HMAC key.
 
 Owns objects by the XML API. It is what 100ms does with the same key, so that whoever tries this store learns what
-100ms will meet. Needs no library of Google's. Old versions are the operator's business alone and refused here.
+100ms will meet. Needs no library of Google's. Old versions and the
+bucket's settings are the operator's business alone and refused here.
 
 Sources: https://cloud.google.com/storage/docs/xml-api/reference-methods, .../xml-api/reference-headers.
 """
@@ -18,7 +19,7 @@ import httpx
 
 from recordings.errors import AccessDeniedError, ObjectNotFoundError, PreconditionError, StoreError
 from recordings.signing import Presigner
-from recordings.stores.base import ObjectInfo, ObjectVersion
+from recordings.stores.base import Guards, ObjectInfo, ObjectVersion
 from recordings.stores.gcs_errors import NEXT
 from recordings.stores.gcs_uploads import GcsUploads, moment
 from recordings.stores.gcs_wire import Call, Wire, document
@@ -126,6 +127,10 @@ class HmacStore(GcsUploads):
             )
         return self._project
 
+    def guards(self) -> Guards:
+        """Refused: the operator's."""
+        self._is_for_the_operator("get the guards of", "")
+
     def bucket_region(self) -> str:
         """GET bucket location, which needs a right on the bucket that writer and reader are not given."""
         what = self._what("get location of", "")
@@ -148,7 +153,7 @@ class HmacStore(GcsUploads):
         return all(found.findtext("Key") != key for found in page.findall("Contents"))
 
     def _is_for_the_operator(self, operation: str, key: str) -> NoReturn:
-        raise AccessDeniedError(f"{self._what(operation, key)}: old versions are for the operator alone")
+        raise AccessDeniedError(f"{self._what(operation, key)}: that is for the operator alone")
 
 
 def wanted_generation(if_match: str | None, if_none_match: bool) -> int | None:

@@ -25,7 +25,8 @@ from google.cloud import storage
 from recordings.errors import CredentialsError, ObjectNotFoundError, StoreError, StoreUnreachableError
 from recordings.retry import Attempts, RetryPolicy, Timing
 from recordings.signing import Presigner
-from recordings.stores.base import ObjectInfo, ObjectVersion
+from recordings.stores.base import Guards, ObjectInfo, ObjectVersion
+from recordings.stores.gcs_guards import guards
 from recordings.stores.gcs_hmac import wanted_generation
 from recordings.stores.gcs_rsa import ambient_signer
 from recordings.stores.gcs_sdk_errors import FOREIGN, mapped, retry_after, translate
@@ -184,11 +185,18 @@ class OperatorStore(GcsUploads):
         """The project that the login is for."""
         return self._login.project
 
+    def guards(self) -> Guards:
+        """buckets.get."""
+        return guards(self._bucket_resource())
+
     def bucket_region(self) -> str:
         """buckets.get."""
+        return str(self._bucket_resource().location)
+
+    def _bucket_resource(self) -> Any:
         bucket = self._bucket
-        self._call("get location of", "", lambda: bucket.reload(timeout=TIMEOUT, retry=None))
-        return str(bucket.location)
+        self._call("describe", "", lambda: bucket.reload(timeout=TIMEOUT, retry=None))
+        return bucket
 
     def _delete_version(self, version: ObjectVersion) -> int:
         blob = self._bucket.blob(version.key, generation=int(version.version_id))

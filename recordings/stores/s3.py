@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreUnreachableError
 from recordings.outputs import StackOutputs
 from recordings.signing import content_disposition, encode_key
-from recordings.stores.base import AccessKey, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
+from recordings.stores.base import AccessKey, Guards, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
 from recordings.stores.s3_connection import ATTEMPTS, Connection
 from recordings.stores.s3_errors import code_of, from_response, mapped, translate_code
+from recordings.stores.s3_guards import guards
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -237,6 +238,11 @@ class S3Store:
         """GetCallerIdentity."""
         with mapped(f"GetCallerIdentity as {self._who}"):
             return self._connection.account()
+
+    def guards(self) -> Guards:
+        """Public-access block, versioning and lifecycle."""
+        with mapped(self._what("get the guards of", "")):
+            return guards(self.client, self.bucket)
 
     def bucket_region(self) -> str:
         """HeadBucket, which names the region even where it refuses."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 
 from recordings.errors import CredentialsError
 from recordings.guards import check_cloud
 from recordings.hms import HmsClient
-from recordings.verification import cors, denial, storage
+from recordings.verification import cors, denial, guards, storage
 from recordings.verification.checks import Check, Fault, NotRun, Probe, Status, Warned, run_probe, run_probes
 from recordings.verification.cleanup import cleanup
 from recordings.verification.context import Context, http_client
@@ -47,7 +48,8 @@ def verify(
 
 def table(context: Context, hms: HmsClient | None, template_ids: Sequence[str]) -> list[Probe]:
     """Every check in its order, and what each needs to have passed."""
-    return [*_storage(context), *_cors(context), *_denials(context), *_templates(context, hms, template_ids)]
+    proofs = (_storage(context), _cors(context), _denials(context), _guards(context))
+    return [*chain(*proofs), *_templates(context, hms, template_ids)]
 
 
 def _storage(context: Context) -> Iterator[Probe]:
@@ -97,6 +99,12 @@ def _denials(context: Context) -> Iterator[Probe]:
     yield _probe("writer-read", "the writer reads as configured", denial.writer_read, context, "writer-put")
     yield _probe("writer-list", "the writer lists as configured", denial.writer_list, context, "writer-put")
     yield _probe("writer-delete", "the writer deletes as configured", denial.writer_delete, context, "writer-put")
+
+
+def _guards(context: Context) -> Iterator[Probe]:
+    yield _probe("public-access", "public access is refused for good", guards.public_access, context, "region")
+    yield _probe("versioning", "deleted recordings can be had back", guards.versioning, context, "region")
+    yield _probe("lifecycle", "leftovers are cleared away", guards.lifecycle, context, "writer-put")
 
 
 def _templates(context: Context, hms: HmsClient | None, template_ids: Sequence[str]) -> Iterator[Probe]:

@@ -30,6 +30,8 @@ KEY_PATIENCE: Final = timedelta(seconds=60)
 POLICY_PATIENCE: Final = timedelta(seconds=15)
 """A new policy takes effect sooner; a wrong one would make everybody wait for nothing."""
 URL_LIFE: Final = timedelta(minutes=10)
+VERIFY_FOLDER: Final = ".verify/"
+"""Under the prefix: all that checks write, which the lifecycle takes away if they cannot."""
 CONTENT_TYPE: Final = "video/mp4"
 PART_BYTES: Final = 5 * 1024 * 1024
 """The smallest first part that S3 and Google take."""
@@ -78,7 +80,7 @@ class Context:
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __post_init__(self) -> None:
-        self.folder = f"{self.outputs.path_prefix}.verify/{self.run_id}/"
+        self.folder = f"{self.outputs.path_prefix}{VERIFY_FOLDER}{self.run_id}/"
         self.small_key = f"{self.folder}small.mp4"
         self.parts_key = f"{self.folder}parts.mp4"
         self.aborted_key = f"{self.folder}aborted.mp4"

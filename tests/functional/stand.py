@@ -81,6 +81,7 @@ class Stand:
         stand = cls(raw, s3, iam)
         stand.set_cors(*origins)
         stand.set_bucket_policy()
+        stand.set_lifecycle()
         return stand
 
     @property
@@ -117,6 +118,21 @@ class Stand:
         policy: Any = bucket_policy(self.bucket, self.outputs.region)
         policy = {**policy, "Statement": [*policy["Statement"], *more]}
         self.s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(policy))
+
+    def set_lifecycle(self, *ids: str) -> None:
+        """The rules that a stack has, or those of them that are named."""
+        verify = f"{self.outputs.path_prefix}.verify/"
+        rules: dict[str, tuple[str, dict[str, Any]]] = {
+            "unfinished": ("", {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}),
+            "old": ("", {"NoncurrentVersionExpiration": {"NoncurrentDays": 30}}),
+            "verify": (verify, {"Expiration": {"Days": 1}}),
+        }
+        chosen = [
+            {"ID": id_, "Status": "Enabled", "Filter": {"Prefix": prefix}, **action}
+            for id_, (prefix, action) in rules.items()
+            if id_ in (ids or rules)
+        ]
+        self.s3.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": chosen})
 
     def allow(self, who: str, *actions: str, resource: str = "*") -> None:
         """A second policy of the user `who` (writer or reader) that allows more."""

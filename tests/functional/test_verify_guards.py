@@ -11,6 +11,7 @@ from recordings.outputs import WriterAccess
 from recordings.stores import Identity, open_store
 from recordings.verification import Check, Context, Status, http_client, verify
 from recordings.verification.checks import CORS, CREDENTIALS, PERMISSIONS, REGION
+from recordings.verification.guards import DRIFT
 from sandbox.servers import Sandbox
 from tests.functional.stand import Stand, entered
 
@@ -77,7 +78,19 @@ GUARDS: dict[str, tuple[Callable[[Stand], object], dict[str, str]]] = {
         lambda s: s.set_cors(*ORIGINS, exposed=("ETag",)),
         {f"cors {origin}": CORS for origin in ORIGINS},
     ),
-    "bucket made public": (public, {"unsigned": "the bucket is public"}),
+    "bucket made public": (public, {"unsigned": "the bucket is public", "public-access": DRIFT}),
+    "public access block removed": (
+        lambda s: s.s3.delete_public_access_block(Bucket=s.bucket),
+        {"public-access": DRIFT},
+    ),
+    "versioning suspended": (
+        lambda s: s.s3.put_bucket_versioning(Bucket=s.bucket, VersioningConfiguration={"Status": "Suspended"}),
+        {"versioning": DRIFT},
+    ),
+    "lifecycle removed": (lambda s: s.s3.delete_bucket_lifecycle(Bucket=s.bucket), {"lifecycle": DRIFT}),
+    "lifecycle without unfinished uploads": (lambda s: s.set_lifecycle("old", "verify"), {"lifecycle": DRIFT}),
+    "lifecycle without old versions": (lambda s: s.set_lifecycle("unfinished", "verify"), {"lifecycle": DRIFT}),
+    "lifecycle without .verify/": (lambda s: s.set_lifecycle("unfinished", "old"), {"lifecycle": DRIFT}),
     "plain HTTP allowed": (lambda s: s.s3.delete_bucket_policy(Bucket=s.bucket), {"plain-http": "permissions"}),
     "writer may put anywhere": (lambda s: s.allow("writer", "s3:PutObject"), {"writer-outside": "permissions"}),
     "writer may list anything": (
