@@ -24,8 +24,8 @@ $(STAMP): requirements.lock requirements-installer.lock pyproject.toml
 
 install: $(STAMP) ## make .venv with the locked dependencies
 
-demo: $(STAMP) ## the whole job on this machine, no account
-	@$(BIN)/python -m sandbox demo
+demo: $(STAMP) ## the whole job on this machine, no account (PROVIDER=s3)
+	@$(BIN)/python -m sandbox demo --provider $(PROVIDER)
 
 lint: $(STAMP) ## ruff, mypy --strict, import directions
 	$(BIN)/ruff check .

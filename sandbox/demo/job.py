@@ -11,21 +11,35 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from recordings.outputs import StackOutputs
+from recordings.outputs import StackOutputs, StorageProvider
 from recordings.paths import Home
 from recordings.stores import Identity, open_store
 from sandbox.demo.steps import DemoStep, StepError
-from sandbox.demo.witness import AwsWitness, CloudWitness, HmsWitness, Visitor
+from sandbox.demo.witness import AwsWitness, CloudWitness, GoogleWitness, HmsWitness, Visitor
 from sandbox.servers import Sandbox, SandboxError
 
 ROOT = Path(__file__).resolve().parents[2]
-STACK = "dev"
 TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What the demo does differently on a provider: the stack that it deploys, and who witnesses it."""
+
+    stack: str
+    witness: Callable[[dict[str, str]], CloudWitness]
+
+
+CLOUDS: Final[Mapping[StorageProvider, Cloud]] = {
+    StorageProvider.S3: Cloud("dev", AwsWitness),
+    StorageProvider.GCS: Cloud("dev-gcs", GoogleWitness),
+}
 
 
 class Job:
@@ -39,9 +53,9 @@ class Job:
     asset: dict[str, Any]
     url: str
 
-    def __init__(self, folder: Path, witness: Callable[[dict[str, str]], CloudWitness] = AwsWitness) -> None:
+    def __init__(self, folder: Path, provider: StorageProvider) -> None:
         self.sandbox = Sandbox(folder)
-        self._witness = witness
+        self._cloud = CLOUDS[provider]
         self.env: dict[str, str] = {}
 
     def steps(self) -> list[DemoStep]:
@@ -50,7 +64,7 @@ class Job:
         again = f"run `make demo` again; {logs}"
         return [
             DemoStep("start the sandbox", self.start, f"is another program in the way? {logs}"),
-            DemoStep("preview", self.preview, "read the message: it names the key of Pulumi.dev.yaml to change"),
+            DemoStep("preview", self.preview, "read the message: it names the key of Pulumi.<stack>.yaml to change"),
             DemoStep("up", self.up, f"run `make demo` again: it starts from an empty cloud; {logs}"),
             DemoStep("register with 100ms", self.register, again),
             DemoStep("verify with the issued keys", self.verify, "the failed check above says the fix"),
@@ -61,7 +75,7 @@ class Job:
             DemoStep("without a valid signature: refused", self.refused, again),
             DemoStep("preview again: no change", self.no_change, "the preview's diff shows what drifted"),
             DemoStep("unregister: the template as it was", self.unregister, again),
-            DemoStep("destroy: no bucket, no user left", self.destroy, again),
+            DemoStep("destroy: no bucket, no identity left", self.destroy, again),
             DemoStep("stop the sandbox", self.stop, logs),
         ]
 
@@ -73,7 +87,7 @@ class Job:
             raise StepError(str(error)) from None
         state = {"PULUMI_BACKEND_URL": (self.sandbox.dir / "state").as_uri()}
         self.env = {**os.environ, **self.sandbox.env, **state}
-        self.cloud, self.hms, self.visitor = self._witness(self.env), HmsWitness(self.env), Visitor(self.env)
+        self.cloud, self.hms, self.visitor = self._cloud.witness(self.env), HmsWitness(self.env), Visitor(self.env)
         self.before = self._settings()
         return f"{', '.join(server.name for server in self.sandbox.status())} on 127.0.0.1 over TLS"
 
@@ -160,7 +174,7 @@ class Job:
         self._engine("destroy", "--yes")
         if remains := self.cloud.remains():
             raise StepError(f"still there: {', '.join(remains)}")
-        return "0 buckets, 0 users"
+        return "0 buckets, 0 identities, as before"
 
     def stop(self) -> str:
         """Stop the servers."""
@@ -171,10 +185,10 @@ class Job:
         return self.hms.get(f"/templates/{self.env['HMS_TEMPLATE_ID']}/settings")
 
     def _engine(self, *arguments: str) -> str:
-        return self._run("-m", "sandbox", *arguments, "--stack", STACK)
+        return self._run("-m", "sandbox", *arguments, "--stack", self._cloud.stack)
 
     def _recordings(self, *arguments: str) -> Any:
-        return json.loads(self._run("-m", "recordings", *arguments, "--stack", STACK, "--json"))
+        return json.loads(self._run("-m", "recordings", *arguments, "--stack", self._cloud.stack, "--json"))
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True)  # noqa: S603

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import httpx
 import jwt
 
+_CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
 
 class CloudWitness(Protocol):
     """What the demo asks a cloud, through that cloud's official client."""
@@ -48,6 +50,48 @@ class AwsWitness:
         buckets = [f"bucket {bucket['Name']}" for bucket in self._s3.list_buckets()["Buckets"]]
         users = [f"user {user['UserName']}" for user in self._iam.list_users()["Users"]]
         return [name for name in buckets + users if "100ms-own" not in name]
+
+
+class GoogleWitness:
+    """google-cloud-storage with the sandbox's operator credentials; IAM by its REST API."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        import requests
+        from google.api_core.client_options import ClientOptions
+        from google.auth.transport.requests import Request
+        from google.cloud import storage
+        from google.oauth2 import service_account
+
+        untyped: Any = service_account.Credentials
+        credentials = untyped.from_service_account_file(env["GOOGLE_APPLICATION_CREDENTIALS"], scopes=[_CLOUD_SCOPE])
+        self._session = requests.Session()
+        self._session.verify = env["SSL_CERT_FILE"]
+        credentials.refresh(Request(self._session))
+        # A session of ours: Google's own asks a host off this machine for the account's regions.
+        self._session.headers["Authorization"] = f"Bearer {credentials.token}"
+        self._url, self._project = env["GOOGLE_ENDPOINT_URL"], env["GOOGLE_CLOUD_PROJECT"]
+        options = ClientOptions(api_endpoint=self._url)
+        self._storage = storage.Client(self._project, credentials, _http=self._session, client_options=options)
+        self._before = set(self._accounts())
+
+    def size(self, bucket: str, key: str) -> int:
+        """Bytes of an object."""
+        blob = self._storage.bucket(bucket).get_blob(key)
+        return 0 if blob is None else int(blob.size or 0)
+
+    def sha256(self, bucket: str, key: str) -> str:
+        """SHA-256 of an object's bytes, in hexadecimal."""
+        return hashlib.sha256(self._storage.bucket(bucket).blob(key).download_as_bytes()).hexdigest()
+
+    def remains(self) -> list[str]:
+        """Buckets, and service accounts that were not there at the start."""
+        buckets = [f"bucket {bucket.name}" for bucket in self._storage.list_buckets()]
+        return buckets + [f"service account {email}" for email in self._accounts() if email not in self._before]
+
+    def _accounts(self) -> list[str]:
+        answer = self._session.get(f"{self._url}/v1/projects/{self._project}/serviceAccounts", timeout=10)
+        answer.raise_for_status()
+        return [account["email"] for account in answer.json().get("accounts", [])]
 
 
 class HmsWitness:
