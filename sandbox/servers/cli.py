@@ -10,6 +10,8 @@ import os
 import shlex
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -107,16 +109,14 @@ def _on_signals() -> threading.Event:
     return told_to_stop
 
 
-class _reported:  # noqa: N801
+@contextmanager
+def _reported() -> Iterator[None]:
     """Turn a foreseen failure into its message and exit code."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
-        if isinstance(error, RecordingsError):
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(error.exit_code) from None
+    try:
+        yield
+    except RecordingsError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from sandbox.google.environment import google_environment
 from sandbox.servers.files import Layout, make_private
+from sandbox.servers.postgres_roles import database_url
 from sandbox.servers.settings import SandboxError, Settings, load_settings
 from sandbox.servers.supervisor import PROJECT, SERVERS
 
@@ -142,6 +143,7 @@ class Sandbox:
             "HMS_APP_SECRET": settings.hms_app_secret,
             "HMS_TEMPLATE_ID": settings.hms_template,
             "HMS_ROOM_ID": settings.hms_room,
+            "DATABASE_URL": database_url(self._port("postgres"), settings.postgres_password),
             "PULUMI_COMMAND": f"{sys.executable} -m sandbox",
             "PULUMI_CONFIG_PASSPHRASE": settings.passphrase,
             "PULUMI_BACKEND_URL": f"file://{self._layout.state}",
@@ -150,8 +152,11 @@ class Sandbox:
         }
 
     def _url(self, server: str) -> str:
+        return f"{'postgresql' if server == 'postgres' else 'https'}://127.0.0.1:{self._port(server)}"
+
+    def _port(self, server: str) -> int:
         try:
-            return f"https://127.0.0.1:{self.settings.ports[server]}"
+            return self.settings.ports[server]
         except KeyError:
             raise SandboxError(
                 f"the sandbox in {self.dir} has no server {server} yet: start it with `python -m sandbox start`"

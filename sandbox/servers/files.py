@@ -56,7 +56,7 @@ class Layout:
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder, and what is missing above it, so that only its owner can enter. One that is there is left alone."""
+    """Make a folder, and what is missing above it, that only its owner can enter. What is there is left alone."""
     if not folder.is_dir():
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)

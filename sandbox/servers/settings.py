@@ -53,6 +53,7 @@ class Settings:
     hms_own_bucket: str = field(default_factory=lambda: f"100ms-own-{_text(_ID, 10)}")
     hms_own_access_key_id: str = field(default_factory=lambda: "AKIA" + _text(string.ascii_uppercase + "234567", 16))
     hms_own_secret_access_key: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(30))
+    postgres_password: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(24))
     passphrase: str = field(repr=False, default_factory=lambda: str(uuid.uuid4()))
 
     def with_port(self, server: str, port: int) -> Settings:

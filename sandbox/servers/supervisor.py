@@ -30,6 +30,7 @@ SERVERS: Final[Mapping[str, str]] = {
     "aws": "sandbox.servers.aws",
     "google": "sandbox.google.server",
     "hms": "sandbox.hms.server",
+    "postgres": "sandbox.servers.postgres",
 }
 """The servers of a sandbox, and the module that runs each."""
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.fake_hms import Api
+from tests.unit.hms_in_process import Api
 
 UPLOAD: dict[str, Any] = {
     "type": "s3",

