@@ -32,6 +32,8 @@ from sandbox.engine.monitor import EngineLog, Monitor
 from sandbox.engine.project import Project
 
 _WORKERS: Final = 32
+_LAST_WORDS: Final = 5.0
+"""Seconds that cancelled tasks have to end."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,19 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
     try:
         yield loop
     finally:
+        _end_tasks(loop)
         workers.shutdown(wait=True)
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a failed or interrupted program left waiting; threads at work are not touched."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST_WORDS))
 
 
 @contextlib.contextmanager
@@ -154,6 +166,7 @@ def _fresh_modules() -> Iterator[None]:
         yield
     finally:
         for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
+            # not getattr, which would load the SDK's lazy modules, hundreds of them
+            file = object.__getattribute__(sys.modules[name], "__dict__").get("__file__")
             if file and not file.startswith(libraries) and not name.startswith("sandbox."):
                 del sys.modules[name]

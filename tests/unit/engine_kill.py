@@ -19,15 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pulumi_aws.iam
-import pulumi_aws.s3
+import pulumi_aws.iam.access_key
+import pulumi_aws.iam.user
+import pulumi_aws.iam.user_policy
+import pulumi_aws.s3.bucket
 
 import sandbox.engine.program
 from sandbox.engine.backend import Backend
 from tests.unit.engine_kit import Bench, assert_same_as_cloud, assert_sound
 from tests.unit.memory_cloud import Cloud
 
-WARM = (pulumi_aws.iam.User, pulumi_aws.s3.Bucket, sandbox.engine.program.Program)
+WARM = (pulumi_aws, sandbox.engine.program)
 
 
 class FileCloud(Cloud):
