@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import pytest
@@ -22,6 +22,14 @@ from recordings.outputs import StackOutputs, WriterAccess
 from recordings.policies import bucket_policy, reader_policy, writer_policy
 from recordings.verification.cors import EXPOSED
 from sandbox.servers import Sandbox
+
+ACTIONS: Final = {
+    "put": "s3:PutObject",
+    "list": "s3:ListBucket",
+    "delete": "s3:DeleteObject",
+    "read": "s3:GetObject",
+    "abort": "s3:AbortMultipartUpload",
+}
 
 
 @contextmanager
@@ -40,6 +48,7 @@ class Stand:
     raw: dict[str, Any] = field(repr=False)
     s3: Any = field(repr=False)
     iam: Any = field(repr=False)
+    provider = "s3"
 
     @classmethod
     def build(
@@ -120,7 +129,10 @@ class Stand:
         self.s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(policy))
 
     def set_lifecycle(self, *ids: str) -> None:
-        """The rules that a stack has, or those of them that are named."""
+        """The rules that a stack has, or those of them that are named; none for the name `none`."""
+        if ids == ("none",):
+            self.s3.delete_bucket_lifecycle(Bucket=self.bucket)
+            return
         verify = f"{self.outputs.path_prefix}.verify/"
         rules: dict[str, tuple[str, dict[str, Any]]] = {
             "unfinished": ("", {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}),
@@ -134,16 +146,30 @@ class Stand:
         ]
         self.s3.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": chosen})
 
-    def allow(self, who: str, *actions: str, resource: str = "*") -> None:
-        """A second policy of the user `who` (writer or reader) that allows more."""
-        self._put(who, "more", "Allow", actions, resource)
+    def suspend_versioning(self) -> None:
+        """Overwritten recordings are lost from now on."""
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Suspended"})
 
-    def deny(self, who: str, *actions: str) -> None:
-        """A second policy of the user `who` that takes actions away."""
-        self._put(who, "less", "Deny", actions, "*")
+    def allow_public_access(self) -> None:
+        """A policy could open the bucket now."""
+        self.s3.delete_public_access_block(Bucket=self.bucket)
 
-    def _put(self, who: str, name: str, effect: str, actions: tuple[str, ...], resource: str) -> None:
-        statement = {"Effect": effect, "Action": list(actions), "Resource": resource}
+    def open_to_the_public(self) -> None:
+        """Everybody reads."""
+        self.allow_public_access()
+        resource = f"arn:aws:s3:::{self.bucket}/*"
+        self.set_bucket_policy({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource})
+
+    def allow(self, who: str, verb: str) -> None:
+        """A second policy of the user `who` (writer or reader) that allows one of ACTIONS."""
+        self._put(who, "more", "Allow", ACTIONS[verb])
+
+    def deny(self, who: str, verb: str) -> None:
+        """A second policy of the user `who` that takes one of ACTIONS away."""
+        self._put(who, "less", "Deny", ACTIONS[verb])
+
+    def _put(self, who: str, name: str, effect: str, action: str) -> None:
+        statement = {"Effect": effect, "Action": [action], "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self.iam.put_user_policy(UserName=f"{self.bucket}-{who}", PolicyName=name, PolicyDocument=document)
 

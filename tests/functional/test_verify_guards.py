@@ -1,9 +1,10 @@
-"""Each guard taken away in turn: exactly the right check fails, and nothing is left behind."""
+"""Each guard taken away in turn, on both providers: exactly the right check fails, and nothing is left behind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 
@@ -13,9 +14,14 @@ from recordings.verification import Check, Context, Status, http_client, verify
 from recordings.verification.checks import CORS, CREDENTIALS, PERMISSIONS, REGION
 from recordings.verification.guards import DRIFT
 from sandbox.servers import Sandbox
+from tests.functional.google_lab import Lab
+from tests.functional.google_stand import GoogleStand
 from tests.functional.stand import Stand, entered
 
-ORIGINS = ("https://app.example.com", "https://*.example.org")
+AnyStand = Stand | GoogleStand
+Build = Callable[..., AnyStand]
+ORIGINS: Final = ("https://app.example.com", "https://other.example.org:8443")
+EVERY_ORIGIN: Final = {f"cors {origin}": CORS for origin in ORIGINS}
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +30,24 @@ def in_sandbox(sandbox: Sandbox) -> Iterator[None]:
         yield
 
 
-def run(stand: Stand, writer: Identity = Identity.WRITER) -> dict[str, Check]:
+@pytest.fixture(scope="module")
+def lab(sandbox: Sandbox) -> Iterator[Lab]:
+    found = Lab(sandbox)
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=["s3", "gcs"])
+def build(request: pytest.FixtureRequest, lab: Lab) -> Build:
+    """How to make a stand on each provider."""
+
+    def on_google(**how: Any) -> GoogleStand:
+        return GoogleStand.build(lab, **how)
+
+    return Stand.build if request.param == "s3" else on_google
+
+
+def run(stand: AnyStand, writer: Identity = Identity.WRITER) -> dict[str, Check]:
     """Every check by its id; no waiting, since nothing is new by the time a guard was taken away."""
     with http_client() as http:
         context = Context(
@@ -39,9 +62,14 @@ def run(stand: Stand, writer: Identity = Identity.WRITER) -> dict[str, Check]:
         return {check.id: check for check in verify(context, None, (), lambda _: None)}
 
 
+def having(status: Status, checks: dict[str, Check]) -> list[str]:
+    """The checks of this status."""
+    return [id_ for id_, check in checks.items() if check.status is status]
+
+
 def failed(checks: dict[str, Check]) -> dict[str, str]:
     """The checks that failed, with the fix that they name."""
-    return {id_: check.fix for id_, check in checks.items() if check.status is Status.FAILED}
+    return {id_: checks[id_].fix for id_ in having(Status.FAILED, checks)}
 
 
 @pytest.mark.parametrize(
@@ -51,124 +79,143 @@ def failed(checks: dict[str, Check]) -> dict[str, str]:
         ("", WriterAccess.UPLOAD_ONLY),
         ("recordings/", WriterAccess.FULL),
         ("a/b c/", WriterAccess.READ_WRITE),
+        ("it's \\ odd/", WriterAccess.READ_WRITE),
         ("recordings/", WriterAccess.UPLOAD_ONLY),
     ],
 )
-def test_sound_stack_passes_whatever_its_prefix_and_access(prefix: str, access: WriterAccess) -> None:
-    """Nothing fails, and no version, marker or upload of it stays."""
-    stand = Stand.build(prefix=prefix, access=access, origins=ORIGINS)
+def test_sound_stack_passes_whatever_its_prefix_and_access(build: Build, prefix: str, access: WriterAccess) -> None:
+    """Nothing fails, and no version, marker or upload of it stays; HTTP is a warning where buckets can't refuse it."""
+    stand = build(prefix=prefix, access=access, origins=ORIGINS)
     checks = run(stand)
     assert failed(checks) == {}
-    not_run = [id_ for id_, check in checks.items() if check.status is Status.NOT_RUN]
-    assert not_run == (["writer-list-other"] if not prefix and access is WriterAccess.FULL else [])
+    skipped = ["writer-list-other"] if not prefix and access is WriterAccess.FULL else []
+    assert having(Status.NOT_RUN, checks) == skipped
+    assert having(Status.WARNING, checks) == ({"s3": [], "gcs": ["plain-http"]}[stand.provider])
     assert stand.contents() == []
 
 
-def public(stand: Stand) -> None:
-    stand.s3.delete_public_access_block(Bucket=stand.bucket)
-    resource = f"arn:aws:s3:::{stand.bucket}/*"
-    stand.set_bucket_policy({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource})
+def test_origin_with_a_wildcard_passes_where_there_are_such() -> None:
+    """S3 takes `https://*.example.org`; Google has no such origins."""
+    stand = Stand.build(origins=("https://app.example.com", "https://*.example.org"))
+    assert failed(run(stand)) == {}
+    stand.set_cors("https://app.example.com")
+    assert failed(run(stand)) == {"cors https://*.example.org": CORS}
 
 
-GUARDS: dict[str, tuple[Callable[[Stand], object], dict[str, str]]] = {
-    "CORS removed": (lambda s: s.set_cors(), {f"cors {origin}": CORS for origin in ORIGINS}),
+GUARDS: Final[dict[str, tuple[Callable[[Any], object], dict[str, str]]]] = {
+    "CORS removed": (lambda s: s.set_cors(), EVERY_ORIGIN),
     "one origin removed": (lambda s: s.set_cors(ORIGINS[1]), {f"cors {ORIGINS[0]}": CORS}),
     "CORS for everybody": (lambda s: s.set_cors("*"), {"cors foreign": CORS}),
-    "CORS exposes too little": (
-        lambda s: s.set_cors(*ORIGINS, exposed=("ETag",)),
-        {f"cors {origin}": CORS for origin in ORIGINS},
+    "CORS exposes too little": (lambda s: s.set_cors(*ORIGINS, exposed=("ETag",)), EVERY_ORIGIN),
+    "bucket made public": (
+        lambda s: s.open_to_the_public(),
+        {"unsigned": "the bucket is public", "public-access": DRIFT},
     ),
-    "bucket made public": (public, {"unsigned": "the bucket is public", "public-access": DRIFT}),
-    "public access block removed": (
-        lambda s: s.s3.delete_public_access_block(Bucket=s.bucket),
-        {"public-access": DRIFT},
-    ),
-    "versioning suspended": (
-        lambda s: s.s3.put_bucket_versioning(Bucket=s.bucket, VersioningConfiguration={"Status": "Suspended"}),
-        {"versioning": DRIFT},
-    ),
-    "lifecycle removed": (lambda s: s.s3.delete_bucket_lifecycle(Bucket=s.bucket), {"lifecycle": DRIFT}),
+    "public access allowed": (lambda s: s.allow_public_access(), {"public-access": DRIFT}),
+    "versioning suspended": (lambda s: s.suspend_versioning(), {"versioning": DRIFT}),
+    "lifecycle removed": (lambda s: s.set_lifecycle("none"), {"lifecycle": DRIFT}),
     "lifecycle without unfinished uploads": (lambda s: s.set_lifecycle("old", "verify"), {"lifecycle": DRIFT}),
     "lifecycle without old versions": (lambda s: s.set_lifecycle("unfinished", "verify"), {"lifecycle": DRIFT}),
     "lifecycle without .verify/": (lambda s: s.set_lifecycle("unfinished", "old"), {"lifecycle": DRIFT}),
-    "plain HTTP allowed": (lambda s: s.s3.delete_bucket_policy(Bucket=s.bucket), {"plain-http": "permissions"}),
-    "writer may put anywhere": (lambda s: s.allow("writer", "s3:PutObject"), {"writer-outside": "permissions"}),
+    "writer may put anywhere": (lambda s: s.allow("writer", "put"), {"writer-outside": "permissions"}),
     "writer may list anything": (
-        lambda s: s.allow("writer", "s3:ListBucket"),
+        lambda s: s.allow("writer", "list"),
         {"writer-list-other": "permissions", "writer-list": "permissions"},
     ),
-    "writer may delete": (lambda s: s.allow("writer", "s3:DeleteObject"), {"writer-delete": "permissions"}),
-    "reader may write": (lambda s: s.allow("reader", "s3:PutObject"), {"reader-write": "permissions"}),
-    "writer may not put": (lambda s: s.deny("writer", "s3:PutObject"), {"writer-put": PERMISSIONS}),
-    "writer may not abort": (lambda s: s.deny("writer", "s3:AbortMultipartUpload"), {"writer-abort": PERMISSIONS}),
-    "writer may not read": (lambda s: s.deny("writer", "s3:GetObject"), {"writer-read": PERMISSIONS}),
-    "reader may not read": (lambda s: s.deny("reader", "s3:GetObject"), {"reader-head": PERMISSIONS}),
+    "writer may delete": (lambda s: s.allow("writer", "delete"), {"writer-delete": "permissions"}),
+    "reader may write": (lambda s: s.allow("reader", "put"), {"reader-write": "permissions"}),
+    "writer may not put": (lambda s: s.deny("writer", "put"), {"writer-put": PERMISSIONS}),
+    "writer may not read": (lambda s: s.deny("writer", "read"), {"writer-read": PERMISSIONS}),
+    "reader may not read": (lambda s: s.deny("reader", "read"), {"reader-head": PERMISSIONS}),
     "writer key inactive": (lambda s: s.deactivate("writer"), {"writer-put": CREDENTIALS}),
     "reader key inactive": (lambda s: s.deactivate("reader"), {"reader-head": CREDENTIALS}),
+    "region is another": (lambda s: s.raw.update(region="us-west1"), {"region": REGION}),
+    "prefix is another": (lambda s: s.raw.update(pathPrefix="elsewhere/"), {"writer-put": PERMISSIONS}),
+    "secret is another": (lambda s: s.raw.update(writerSecretAccessKey="wrong"), {"writer-put": CREDENTIALS}),
+    "bucket is gone": (lambda s: s.raw.update(bucketName="no-such-bucket-anywhere"), {"region": "the bucket is gone"}),
 }
 
 
 @pytest.mark.parametrize("guard", GUARDS)
-def test_guard_taken_away_fails_exactly_its_check(guard: str) -> None:
+def test_guard_taken_away_fails_exactly_its_check(build: Build, guard: str) -> None:
     """The right checks fail, with the right fix; checks that need them are not run; nothing stays in the bucket."""
     damage, expected = GUARDS[guard]
-    stand = Stand.build(access=WriterAccess.READ_WRITE, origins=ORIGINS)
+    stand = build(access=WriterAccess.READ_WRITE, origins=ORIGINS)
+    bucket = stand.declared(**stand.raw)
     damage(stand)
     seen = failed(run(stand))
     assert seen.keys() == expected.keys()
     for id_, fix in expected.items():
         assert seen[id_].startswith(fix)
-    assert stand.contents() == []
+    assert bucket.contents() == []
 
 
-def test_wrong_region_fails_alone() -> None:
-    """100ms would upload to another region: said first, and all else waits for it."""
-    stand = Stand.build().declared(region="eu-west-1")
-    checks = run(stand)
-    assert failed(checks) == {"region": REGION}
+ON_S3: Final[dict[str, tuple[Callable[[Stand], object], dict[str, str]]]] = {
+    "plain HTTP allowed": (lambda s: s.s3.delete_bucket_policy(Bucket=s.bucket), {"plain-http": "permissions"}),
+    "writer may not abort": (lambda s: s.deny("writer", "abort"), {"writer-abort": PERMISSIONS}),
+}
+
+
+@pytest.mark.parametrize("guard", ON_S3)
+def test_guard_that_s3_alone_has_fails_exactly_its_check(guard: str) -> None:
+    """On Google no bucket refuses HTTP, and no predefined role uploads without aborting."""
+    damage, expected = ON_S3[guard]
+    stand = Stand.build()
+    damage(stand)
+    seen = failed(run(stand))
+    assert seen.keys() == expected.keys()
+    assert all(seen[id_].startswith(fix) for id_, fix in expected.items())
+
+
+def test_plain_http_passes_where_the_organisation_forbids_it(lab: Lab) -> None:
+    """The organisation policy turns Google's warning into a passed check."""
+    lab.switch(constraints=["constraints/storage.secureHttpTransport"])
+    try:
+        assert run(GoogleStand.build(lab))["plain-http"].status is Status.PASSED
+    finally:
+        lab.switch(constraints=[])
+
+
+def test_organisation_that_refuses_hmac_is_named_with_the_way_out(lab: Lab) -> None:
+    """Neither key can be used: a matter of credentials, with the constraint and what to ask for."""
+    stand = GoogleStand.build(lab)
+    lab.switch(constraints=["constraints/storage.restrictAuthTypes"])
+    try:
+        checks = run(stand)
+    finally:
+        lab.switch(constraints=[])
+    assert failed(checks) == {"writer-put": CREDENTIALS}
+    assert "SERVICE_ACCOUNT_HMAC_SIGNED_REQUESTS" in checks["writer-put"].detail
+
+
+def test_region_makes_all_else_wait(build: Build) -> None:
+    """100ms would upload to another region: said first."""
+    checks = run(build().declared(region="us-west1"))
     assert checks["writer-put"].detail == "needs region"
 
 
-def test_wrong_prefix_is_a_matter_of_permissions() -> None:
-    """The key is good, and is not allowed to write there."""
-    assert failed(run(Stand.build().declared(pathPrefix="elsewhere/"))) == {"writer-put": PERMISSIONS}
-
-
-def test_wrong_secret_is_a_matter_of_credentials() -> None:
-    """A signature that does not match is told from a permission that is missing."""
-    stand = Stand.build().declared(writerSecretAccessKey="wrong")
-    assert failed(run(stand)) == {"writer-put": CREDENTIALS}
-
-
-def test_missing_bucket_fails_alone() -> None:
-    """A destroyed stack's outputs: one failure that says so."""
-    checks = run(Stand.build().declared(bucketName="no-such-bucket-anywhere"))
-    assert list(failed(checks)) == ["region"]
-    assert failed(checks)["region"].startswith("the bucket is gone")
-
-
-def test_upload_only_writer_that_can_read_fails() -> None:
+def test_upload_only_writer_that_can_read_fails(build: Build) -> None:
     """writerAccess upload-only promises that the key in 100ms' hands reads nothing."""
-    stand = Stand.build(access=WriterAccess.UPLOAD_ONLY)
-    stand.allow("writer", "s3:GetObject")
+    stand = build(access=WriterAccess.READ_WRITE).declared(writerAccess="upload-only")
     assert list(failed(run(stand))) == ["writer-read"]
 
 
-def test_operator_without_a_login_leaves_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything else is proved; the clean-up names where the objects stay and who takes them away."""
-    stand = Stand.build()
+def test_operator_without_a_login_leaves_and_says_so(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that keys can show is proved; the clean-up names where the objects stay and who takes them away."""
+    stand = build()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     checks = run(stand)
     assert failed(checks) == {}
-    assert checks["cleanup"].status is Status.NOT_RUN
+    assert having(Status.NOT_RUN, checks) == ["public-access", "versioning", "lifecycle", "cleanup"]
     assert "recordings/.verify/" in checks["cleanup"].detail
     assert "lifecycle" in checks["cleanup"].fix
     assert stand.contents()
 
 
-def test_interruption_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_cleans_up(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the middle of a multipart upload: objects, versions and the upload are gone afterwards."""
-    stand = Stand.build()
+    stand = build()
     reported: list[Check] = []
 
     def interrupted(*_: object) -> None:
