@@ -32,6 +32,11 @@ class StorageProvider(StrEnum):
     S3 = "s3"
     GCS = "gcs"
 
+    @property
+    def scheme(self) -> str:
+        """What 100ms calls it: the type of a storage, and the scheme of a recording's path."""
+        return {StorageProvider.S3: "s3", StorageProvider.GCS: "gs"}[self]
+
 
 class WriterAccess(StrEnum):
     """What the writer may do under the prefix; see `recordings.policies`."""

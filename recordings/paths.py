@@ -22,7 +22,7 @@ from recordings.errors import UsageError
 from recordings.outputs import StackOutputs, StorageProvider
 from recordings.policies import OPERATOR_PREFIX
 
-SCHEMES: Final[Mapping[str, StorageProvider]] = {"s3": StorageProvider.S3, "gs": StorageProvider.GCS}
+SCHEMES: Final[Mapping[str, StorageProvider]] = {provider.scheme: provider for provider in StorageProvider}
 """100ms' `type` of a storage, which is also the scheme of its paths; `oss` and `azure` are never this project's."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -95,7 +95,7 @@ class Home:
     @property
     def scheme(self) -> str:
         """How 100ms writes the provider."""
-        return next(scheme for scheme, provider in SCHEMES.items() if provider is self.provider)
+        return self.provider.scheme
 
     def holds(self, location: Location) -> bool:
         """Whether this is our bucket and our prefix; what the operator keeps in the bucket is no recording."""

@@ -15,10 +15,7 @@ from typing import Any, Self
 from pydantic import SecretStr
 
 from recordings.errors import HmsError
-from recordings.outputs import StackOutputs, StorageProvider
-
-UPLOAD_TYPES: Mapping[StorageProvider, str] = {StorageProvider.S3: "s3", StorageProvider.GCS: "gs"}
-"""What 100ms calls each provider in `upload.type`, and as the scheme of a recording's path."""
+from recordings.outputs import StackOutputs
 
 Settings = Mapping[str, Any]
 
@@ -49,7 +46,7 @@ class Upload:
         `recordings//`.
         """
         return cls(
-            type=UPLOAD_TYPES[outputs.storage_provider],
+            type=outputs.storage_provider.scheme,
             location=outputs.bucket_name,
             prefix=outputs.path_prefix.rstrip("/"),
             region=outputs.region,
