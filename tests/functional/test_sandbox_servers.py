@@ -79,7 +79,7 @@ def test_env_is_made_for_a_shell(spare: Sandbox) -> None:
     needed = (
         "AWS_ENDPOINT_URL AWS_CA_BUNDLE SSL_CERT_FILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION HMS_API_URL "
         "HMS_ACCESS_KEY HMS_APP_SECRET PULUMI_COMMAND PULUMI_CONFIG_PASSPHRASE SANDBOX_DIR PULUMI_BACKEND_URL "
-        "HMS_TEMPLATE_ID HMS_ROOM_ID"
+        "HMS_TEMPLATE_ID HMS_ROOM_ID DATABASE_URL"
     )
     assert set(needed.split()) <= set(spare.env)
     assert json.loads(command("env", "--json", SANDBOX_DIR=str(spare.dir)).stdout) == spare.env
@@ -92,6 +92,7 @@ def test_secrets_are_nobody_elses(spare: Sandbox) -> None:
     for name in ("sandbox.json", "run.json", "tls/server.pem", "data/hms/state.json", "logs/aws.log"):
         assert stat.S_IMODE((spare.dir / name).stat().st_mode) == 0o600
     secrets = [spare.env[name] for name in ("AWS_SECRET_ACCESS_KEY", "HMS_APP_SECRET", "PULUMI_CONFIG_PASSPHRASE")]
+    secrets.append(spare.settings.postgres_password)
     for pid in pids(spare):
         seen = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
         assert not any(secret.encode() in seen for secret in secrets)
