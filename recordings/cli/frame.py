@@ -91,21 +91,29 @@ def _from_file(name: str) -> str:
 
 
 def _from_stack(stack: str) -> str:
-    command = shlex.split(os.environ.get("PULUMI_COMMAND", "pulumi"))
-    argv = [*command, "stack", "output", "--json", "--show-secrets", "--stack", stack]
-    try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
-    except OSError as error:
-        raise UsageError(
-            f"{command[0]!r} cannot be run ({error.strerror}): install pulumi, name another command in "
-            "PULUMI_COMMAND, or give --outputs FILE"
-        ) from None
+    done = pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack)
     if done.returncode != 0:
         raise RemoteError(
-            f"`{shlex.join(argv)}` ended with {done.returncode}: see its message above; "
+            f"`{shlex.join(done.args)}` ended with {done.returncode}: see its message above; "
             "is the stack's name right, and was `pulumi up` run?"
         )
     return done.stdout
+
+
+def pulumi(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run `pulumi`, or what PULUMI_COMMAND names, whatever it ends with; its stderr is shown unless `quiet`.
+
+    Raises UsageError where it can't be run.
+    """
+    command = shlex.split(os.environ.get("PULUMI_COMMAND", "pulumi"))
+    said = subprocess.PIPE if quiet else None
+    try:
+        return subprocess.run([*command, *arguments], stdout=subprocess.PIPE, stderr=said, text=True, check=False)  # noqa: S603
+    except OSError as error:
+        raise UsageError(
+            f"{command[0]!r} cannot be run ({error.strerror}): install pulumi, name another command in "
+            "PULUMI_COMMAND, or give --outputs FILE where that is an option"
+        ) from None
 
 
 def run(action: Callable[[], None], *, as_json: bool = False) -> None:
