@@ -341,6 +341,53 @@ def test_part_of_a_bucket_that_is_not_there_is_refused(provider: Provider) -> No
         provider.create(VERSIONING, inputs, preview=False)
 
 
+def test_boundary_of_a_user_changes_in_place(provider: Provider, iam: IAMClient, user: str) -> None:
+    """Set, read back, found as drift when it is taken away by hand, and taken away."""
+    boundary = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+    bare = provider.read(USER, user, None, None)
+    assert bare is not None
+    inputs = {"name": user, "permissionsBoundary": boundary}
+    bounded = provider.update(USER, bare, inputs, preview=False)
+    _assert_same(provider, USER, bounded, inputs)
+    assert iam.get_user(UserName=user)["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
+    iam.delete_user_permissions_boundary(UserName=user)
+    drifted = provider.read(USER, user, bounded.inputs, bounded.outputs)
+    assert drifted is not None
+    assert list(provider.diff(USER, drifted, inputs, []).detailed) == ["permissionsBoundary"]
+    provider.update(USER, drifted, inputs, preview=False)
+    provider.update(USER, bounded, {"name": user}, preview=False)
+    assert "PermissionsBoundary" not in iam.get_user(UserName=user)["User"]
+
+
+def test_bucket_in_another_region_says_so(provider: Provider) -> None:
+    """The region is an input of the bucket too, and what the bucket tells."""
+    name = f"b-{uuid4().hex[:12]}"
+    state = provider.create(BUCKET, {"bucket": name, "region": "eu-west-1"}, preview=False)
+    try:
+        _assert_same(provider, BUCKET, state, state.inputs)
+        assert state.outputs["region"] == "eu-west-1"
+        assert state.outputs["bucketRegionalDomainName"] == f"{name}.s3.eu-west-1.amazonaws.com"
+    finally:
+        provider.delete(BUCKET, state)
+
+
+def test_block_that_is_to_stay_stays(provider: Provider, s3: S3Client, bucket: str) -> None:
+    """skipDestroy leaves the setting in the cloud when the resource goes."""
+    type_ = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+    state = provider.create(type_, {"bucket": bucket, "blockPublicAcls": True, "skipDestroy": True}, preview=False)
+    provider.delete(type_, state)
+    assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]["BlockPublicAcls"]
+
+
+def test_value_of_no_form_at_all_is_refused_without_being_told(provider: Provider, bucket: str) -> None:
+    """The client library's own complaint would quote the request."""
+    rule = {"id": "a", "status": "Enabled", "expiration": {"date": "hunter2"}}
+    with pytest.raises(ProviderError) as caught:
+        provider.create(LIFECYCLE, {"bucket": bucket, "rules": [rule]}, preview=False)
+    assert bucket in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_user_in_use_is_kept(provider: Provider, iam: IAMClient) -> None:
     """As AWS: keys and policies hold a user; forceDestroy removes keys, never policies."""
     name = f"u-{uuid4().hex[:12]}"

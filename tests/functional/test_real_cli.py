@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,18 +141,27 @@ def test_both_engines_do_the_same(program: Path, engine: Make, tmp_path: Path) -
     for step in STEPS:
         for each in engines:
             each.configure(**{"aws__region": "us-east-1", f"{_name(program)}__step": step})
-        plans = [each.run("preview", "--json", check=False) for each in engines]
-        assert bool(plans[0].returncode) == bool(plans[1].returncode), f"step {step}: {plans[1].stderr}"
-        if plans[0].returncode == 0:  # A plan that is refused is shown as far as each came.
-            real, embedded = (_plan(plan.stdout, each.stack) for plan, each in zip(plans, engines, strict=True))
-            assert embedded == real, f"plan of step {step}"
-        done = [each.run("up", "--yes", "--skip-preview", check=False) for each in engines]
+        if step > 1:  # That everything is created at first shows in the state well enough.
+            _assert_same_plan(engines, step)
+        done = _side_by_side(engines, "up", "--yes", "--skip-preview", check=False)
         assert bool(done[0].returncode) == bool(done[1].returncode), f"step {step}: {done[1].stdout}{done[1].stderr}"
         real, embedded = (_state(each) for each in engines)
         assert embedded == real, f"state after step {step}"
-    for each in engines:
-        each.run("destroy", "--yes")
-        assert each.checkpoint() == []
+    _side_by_side(engines, "destroy", "--yes", "--skip-preview")
+    assert [each.checkpoint() for each in engines] == [[], []]
+
+
+def _assert_same_plan(engines: list[Engine], step: int) -> None:
+    plans = _side_by_side(engines, "preview", "--json", check=False)
+    assert bool(plans[0].returncode) == bool(plans[1].returncode), f"step {step}: {plans[1].stderr}"
+    if plans[0].returncode == 0:  # A plan that is refused is shown as far as each came.
+        real, embedded = (_plan(plan.stdout, each.stack) for plan, each in zip(plans, engines, strict=True))
+        assert embedded == real, f"plan of step {step}"
+
+
+def _side_by_side(engines: list[Engine], *arguments: str, check: bool = True) -> list[subprocess.CompletedProcess[str]]:
+    with ThreadPoolExecutor(len(engines)) as pool:
+        return list(pool.map(lambda each: each.run(*arguments, check=check), engines))
 
 
 def _name(program: Path) -> str:

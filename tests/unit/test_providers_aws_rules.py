@@ -168,6 +168,21 @@ def test_impossible_user_path_is_refused(path: str) -> None:
             },
             "rules[0].applyServerSideEncryptionByDefault.kmsMasterKeyId",
         ),
+        (
+            "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+            {"bucket": "b", "rules": [{"blockedEncryptionTypes": ["SSE-C"]}]},
+            "rules[0].blockedEncryptionTypes",
+        ),
+        (
+            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+            {"bucket": "b", "skipDestroy": "yes"},
+            "skipDestroy",
+        ),
+        (
+            VERSIONING,
+            {"bucket": "b", "versioningConfiguration": {"status": "Enabled"}, "expectedBucketOwner": "1"},
+            "expectedBucketOwner",
+        ),
         (LIFECYCLE, {"bucket": "b", "rules": []}, "rules"),
         (LIFECYCLE, rule(), "rules[0]"),
         (LIFECYCLE, {"bucket": "b", "rules": [rule(expiration={"days": 1})["rules"][0]] * 2}, "rules"),

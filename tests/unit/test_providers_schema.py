@@ -112,7 +112,7 @@ def test_names_are_those_of_the_installed_class(kind: Kind) -> None:
     named = {*kind.replace_on, *kind.unobserved, *kind.unsupported, *kind.rules.json, *kind.rules.defaults}
     named |= {path.split("[")[0] for path in kind.rules.sets}
     named |= {kind.auto_name.property} if kind.auto_name else set()
-    assert named - {"expectedBucketOwner"} <= set(fields(args))
+    assert named - {"expectedBucketOwner", "region"} <= set(fields(args))
 
 
 @each_kind

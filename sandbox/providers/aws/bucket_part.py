@@ -7,7 +7,7 @@ had, as the API does.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from sandbox.providers.aws.cloud import GONE, Cloud, CloudError
@@ -19,9 +19,10 @@ from sandbox.values import Properties
 class BucketPart(Kind):
     """One setting of a bucket."""
 
-    replace_on = frozenset({"bucket", "region", "expectedBucketOwner"})
+    replace_on = frozenset({"bucket", "region"})
     computed = ("region",)
-    unobserved = frozenset({"region", "expectedBucketOwner"})
+    unobserved = frozenset({"region"})
+    unsupported: ClassVar[Mapping[str, str]] = {"expectedBucketOwner": "leave it out, it is deprecated"}
     absent: ClassVar[frozenset[str]] = frozenset()
     """Error codes that say that the bucket is there and the setting is not."""
 

@@ -131,6 +131,10 @@ class Encryption(BucketPart):
             default = _known_map(_known_map(rule).get("applyServerSideEncryptionByDefault"))
             algorithm = default.get("sseAlgorithm")
             yield from one_of(f"{path}.sseAlgorithm", algorithm, ("AES256", "aws:kms", "aws:kms:dsse"))
+            if _known_map(rule).get("blockedEncryptionTypes"):
+                yield CheckFailure(
+                    f"rules[{index}].blockedEncryptionTypes", "is not supported by the stand-in provider"
+                )
             if algorithm == "AES256" and default.get("kmsMasterKeyId"):
                 yield CheckFailure(f"{path}.kmsMasterKeyId", "goes with sseAlgorithm aws:kms, not with AES256")
 
@@ -154,7 +158,10 @@ class Versioning(BucketPart):
 
     type_ = "aws:s3/bucketVersioning:BucketVersioning"
     args = "pulumi_aws.s3.bucket_versioning:BucketVersioningInitArgs"
-    unsupported: ClassVar[Mapping[str, str]] = {"mfa": "MFA delete needs the root user and is set by hand"}
+    unsupported: ClassVar[Mapping[str, str]] = {
+        **BucketPart.unsupported,
+        "mfa": "MFA delete needs the root user and is set by hand",
+    }
 
     def faults(self, inputs: Properties) -> Iterable[CheckFailure]:
         """The three states; no MFA delete."""
@@ -192,7 +199,10 @@ class Logging(BucketPart):
 
     type_ = "aws:s3/bucketLogging:BucketLogging"
     args = "pulumi_aws.s3.bucket_logging:BucketLoggingInitArgs"
-    unsupported: ClassVar[Mapping[str, str]] = {"targetGrants": "grant the log bucket by its policy"}
+    unsupported: ClassVar[Mapping[str, str]] = {
+        **BucketPart.unsupported,
+        "targetGrants": "grant the log bucket by its policy",
+    }
 
     def put(self, bucket: str, inputs: Properties) -> None:
         """PutBucketLogging."""

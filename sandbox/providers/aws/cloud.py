@@ -142,7 +142,7 @@ class Cloud:
     @contextmanager
     def asking(self, doing: str) -> Iterator[None]:
         """Tell whatever the cloud answers within as `doing: code: message`; raises CloudError, never with a URL."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
         try:
             yield
@@ -151,6 +151,9 @@ class Cloud:
             message = error.response.get("Error", {}).get("Message", "").rstrip(".")
             act = _NEXT_ACT.get(code, "")
             raise CloudError(f"{doing}: {code}: {message}. {act}".rstrip(), code) from None
+        except ParamValidationError:
+            # Its text quotes the request, which may hold a secret.
+            raise CloudError(f"{doing}: a value is not of the form that the API takes", "ParamValidation") from None
         except BotoCoreError as error:
             raise CloudError(
                 f"{doing}: no usable answer from {self._endpoint} ({type(error).__name__}). "

@@ -36,7 +36,7 @@ class Lifecycle(BucketPart):
     type_ = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     args = "pulumi_aws.s3.bucket_lifecycle_configuration:BucketLifecycleConfigurationArgs"
     absent = frozenset({"NoSuchLifecycleConfiguration"})
-    unobserved = frozenset({"region", "expectedBucketOwner", "timeouts"})
+    unobserved = frozenset({"region", "timeouts"})
     rules = Rules(
         sets=frozenset({"rules[].transitions", "rules[].noncurrentVersionTransitions"}),
         defaults={"transitionDefaultMinimumObjectSize": _DEFAULT_SIZE},
