@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import requests
+import urllib3.exceptions
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage import exceptions as media
@@ -25,6 +26,7 @@ FOREIGN: Final = (
     media.InvalidResponse,
     media.DataCorruption,
     requests.RequestException,
+    urllib3.exceptions.HTTPError,
 )
 
 EXCEPTIONS: Final[Mapping[type[Exception], type[StoreError]]] = {
@@ -34,6 +36,7 @@ EXCEPTIONS: Final[Mapping[type[Exception], type[StoreError]]] = {
     auth.TimeoutError: StoreUnreachableError,
     auth.ResponseError: StoreUnreachableError,
     media.DataCorruption: StoreUnreachableError,
+    urllib3.exceptions.HTTPError: StoreUnreachableError,
     requests.ConnectionError: StoreUnreachableError,
     requests.Timeout: StoreUnreachableError,
     requests.exceptions.ChunkedEncodingError: StoreUnreachableError,

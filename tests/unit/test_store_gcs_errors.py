@@ -41,7 +41,7 @@ def every_exception() -> list[type[Exception]]:
         found
         for module in (api, auth, media, requests.exceptions)
         for _, found in inspect.getmembers(module, inspect.isclass)
-        if issubclass(found, FOREIGN)
+        if issubclass(found, FOREIGN) and found.__module__.startswith(module.__name__)
     ]
     return [found for found in dict.fromkeys(classes) if not issubclass(found, api.GoogleAPICallError)]
 
