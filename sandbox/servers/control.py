@@ -18,7 +18,7 @@ from sandbox.google.environment import google_environment
 from sandbox.servers.files import Layout, make_private
 from sandbox.servers.postgres_roles import database_url
 from sandbox.servers.settings import SandboxError, Settings, load_settings
-from sandbox.servers.supervisor import PROJECT, SERVERS
+from sandbox.servers.supervisor import PROJECT, SERVERS, is_alive
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
@@ -172,7 +172,7 @@ class Sandbox:
             value: dict[str, Any] = json.loads(self._layout.run.read_text())
         except FileNotFoundError:
             return {}
-        return value
+        return value if is_alive(value["pid"]) else {}  # a supervisor that was killed leaves its file behind
 
     def _spawn(self, watched: int | None) -> subprocess.Popen[bytes]:
         path = self._layout.log("supervisor")
