@@ -1,1 +1,1 @@
-"""The Pulumi project's components: settings, S3RecordingStorage."""
+"""The Pulumi project's components: settings, S3RecordingStorage, GcsRecordingStorage."""

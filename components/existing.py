@@ -32,8 +32,8 @@ def parts(values: Sequence[Part]) -> Sequence[Part]:
     return values
 
 
-def former(places: tuple[F, ...], bucket: str, region: str, prefix: str, kms_key: str | None) -> tuple[F, ...]:
-    """Check that former buckets differ from the stack's and each other, and that one policy can name them all."""
+def elsewhere(places: tuple[F, ...], bucket: str, region: str, prefix: str) -> tuple[F, ...]:
+    """Check that former buckets differ from the stack's and each other."""
     known = {(bucket, prefix)}
     for place in places:
         where = (place.bucket_name, place.path_prefix)
@@ -41,6 +41,12 @@ def former(places: tuple[F, ...], bucket: str, region: str, prefix: str, kms_key
         known.add(where)
         same = place.bucket_name == bucket
         require(not same or place.region == region, f"{bucket} lies in {region}: give that region")
+    return places
+
+
+def readable(places: tuple[F, ...], bucket: str, region: str, prefix: str, kms_key: str | None) -> tuple[F, ...]:
+    """Check that the reader's policy on AWS can name all former buckets, and their keys."""
+    for place in places:
         near = place.kms_key is None or place.kms_key.split(":")[3] == place.region
         require(near, "has a kmsKey that does not lie in its bucket's region")
     size = len(json.dumps(reader_policy(bucket, region, prefix, kms_key, places), separators=(",", ":")))

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 _HOLDS_SECRETS: Final = ("writerExternal", "readerExternal")
 _SHOWN: Final = 120
-_OTHER_NAMES: Final = {"region": "aws:region", "stack": "the stack's name"}
-_MISSING: Final = {
-    "region": "is not configured: `pulumi config set aws:region us-east-1`, with the region of your bucket",
-    "bucketName": "is not configured: `pulumi config set recordings:bucketName NAME`, with a name that nobody else "
-    "in the world has, of 3 to 63 lower-case letters, digits and '-'",
-}
 
 
 def unknown_keys(raw: Iterable[str], known: Collection[str]) -> list[str]:
@@ -37,30 +33,32 @@ def listed(faults: Iterable[str]) -> str:
     return "\n".join(f"  {fault}" for fault in faults)
 
 
-def explain(error: ValidationError, values: Mapping[str, Any], secret_keys: Collection[str] = ()) -> list[str]:
-    """Give a fault for each error that pydantic found in `values`."""
-    return [
-        _fault(tuple(entry["loc"]), entry["type"], entry["msg"], entry["input"], values, secret_keys)
-        for entry in error.errors(include_url=False, include_context=False)
-    ]
-
-
-def _fault(
-    location: tuple[int | str, ...],
-    kind: str,
-    message: str,
-    value: object,
+def explain(
+    error: ValidationError,
     values: Mapping[str, Any],
-    secret_keys: Collection[str],
-) -> str:
-    key = to_camel(str(location[0]))  # a default that fails is reported under the field's name
-    path = ".".join([key, *(str(part) for part in location[1:] if part != "[key]")])
-    name = _OTHER_NAMES.get(path, f"recordings:{path}")
-    if kind == "missing":
-        return f"{name}: {_MISSING.get(path, 'is missing')}"
-    secret = key in secret_keys or key in _HOLDS_SECRETS
-    shown = "(not shown: it may be a secret)" if secret else _short(values.get(key, value) if key == path else value)
-    return f"{name} = {shown}: {_plain(kind, message)}"
+    secret_keys: Collection[str] = (),
+    *,
+    names: Mapping[str, str] = MappingProxyType({}),
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """Give a fault for each error that pydantic found in `values`.
+
+    `names` are keys that are not of the namespace `recordings`, `missing` what to say of a key that is not there.
+    """
+
+    def fault(entry: ErrorDetails) -> str:
+        location, kind = entry["loc"], entry["type"]
+        key = to_camel(str(location[0]))  # a default that fails is reported under the field's name
+        path = ".".join([key, *(str(part) for part in location[1:] if part != "[key]")])
+        name = names.get(path, f"recordings:{path}")
+        if kind == "missing":
+            return f"{name}: {missing.get(path, 'is missing')}"
+        value = values.get(key, entry["input"]) if key == path else entry["input"]
+        secret = key in secret_keys or key in _HOLDS_SECRETS
+        shown = "(not shown: it may be a secret)" if secret else _short(value)
+        return f"{name} = {shown}: {_plain(kind, entry['msg'])}"
+
+    return [fault(entry) for entry in error.errors(include_url=False, include_context=False)]
 
 
 def _short(value: object) -> str:

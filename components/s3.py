@@ -1,7 +1,8 @@
 """`S3RecordingStorage`: a guarded bucket for recordings on Amazon S3, and the two who may use it.
 
-Owns what is declared on AWS, and in which order. Does not decide what is legal (`components.settings`), what policies
-say (`recordings.policies`), when objects go (`components.lifecycle`) or what the stack exports (`components.storage`).
+Owns what is declared on AWS, and in which order. Does not decide what is legal (`components.s3_settings`), what
+policies say (`recordings.policies`), when objects go (`components.s3_lifecycle`) or what the stack exports
+(`components.storage`).
 
 No `from __future__ import annotations` here: Pulumi's component analyzer can't read annotations that are text.
 """
@@ -21,10 +22,12 @@ from pulumi_aws.s3.bucket_server_side_encryption_configuration import BucketServ
 from pulumi_aws.s3.bucket_versioning import BucketVersioning
 
 from components.existing import imported
-from components.identities import Identity, Role, declare_identity, external_identity
-from components.lifecycle import Rule, lifecycle_rules
+from components.identities import Identity, Role, external_identity
 from components.s3_args import S3RecordingStorageArgs
-from components.settings import StorageSettings, validated
+from components.s3_identities import declare_identity
+from components.s3_lifecycle import Rule, lifecycle_rules
+from components.s3_settings import S3StorageSettings
+from components.settings import validated
 from recordings import policies
 from recordings.adoption.parts import Part
 
@@ -61,7 +64,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
     """All slots, as {id, secret, status}."""
 
     def __init__(self, name: str, args: S3RecordingStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        settings = validated(args, "S3RecordingStorage")
+        settings = validated(S3StorageSettings, args, "S3RecordingStorage")
         super().__init__("recordings:index:S3RecordingStorage", name, None, opts)
         self._declare_bucket(name, settings)
         writer, reader = self._declare_identities(name, settings)
@@ -73,7 +76,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
         self.reader_access_key_id, self.reader_secret_access_key = signing.id, signing.secret
         self.register_outputs({key: getattr(self, key) for key in S3RecordingStorage.__annotations__})
 
-    def _declare_bucket(self, name: str, settings: StorageSettings) -> None:
+    def _declare_bucket(self, name: str, settings: S3StorageSettings) -> None:
         bucket = Bucket(
             f"{name}-bucket",
             bucket=settings.bucket_name,
@@ -107,7 +110,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
                 opts=self._child(settings, Part.ACCESS_LOG),
             )
 
-    def _declare_guards(self, name: str, settings: StorageSettings) -> None:
+    def _declare_guards(self, name: str, settings: S3StorageSettings) -> None:
         block = BucketPublicAccessBlock(
             f"{name}-public-access",
             bucket=self.bucket_name,
@@ -136,7 +139,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
             opts=self._child(settings, Part.POLICY, block),  # S3 answers 409 when it gets both at once
         )
 
-    def _declare_lifecycle(self, name: str, settings: StorageSettings) -> None:
+    def _declare_lifecycle(self, name: str, settings: S3StorageSettings) -> None:
         versioning = BucketVersioning(
             f"{name}-versioning",
             bucket=self.bucket_name,
@@ -153,7 +156,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
             opts=self._child(settings, Part.LIFECYCLE, versioning),  # rules for old versions need versions
         )
 
-    def _declare_identities(self, name: str, settings: StorageSettings) -> tuple[Identity, Identity]:
+    def _declare_identities(self, name: str, settings: S3StorageSettings) -> tuple[Identity, Identity]:
         place = (settings.bucket_name, settings.region, settings.path_prefix)
         if settings.writer_external:
             writer = external_identity(settings.writer_external, settings.registered_key)
@@ -168,7 +171,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
         return writer, reader
 
     def _child(
-        self, settings: StorageSettings, part: Part, *after: pulumi.Resource, protect: bool | None = None
+        self, settings: S3StorageSettings, part: Part, *after: pulumi.Resource, protect: bool | None = None
     ) -> pulumi.ResourceOptions:
         """Options of one part of the bucket; Pulumi knows each by the bucket's name."""
         import_ = imported(part, settings.adopt, settings.bucket_name)

@@ -1,13 +1,13 @@
 """What `S3RecordingStorage` takes, as Pulumi's component analyzer reads it.
 
-Owns the form alone; the rules and defaults are those of `components.settings.StorageSettings`, field by field.
+Owns the form alone; the rules and defaults are those of `components.s3_settings.S3StorageSettings`, field by field.
 
 No `from __future__ import annotations` here: the analyzer can't read annotations that are text.
 """
 
 from typing import NotRequired, TypedDict
 
-from components.lifecycle import StorageClass
+from components.s3_lifecycle import StorageClass
 from recordings.adoption.parts import Part
 from recordings.outputs import KeyStatus, WriterAccess
 

@@ -1,19 +1,23 @@
 """From settings to the declared storage of the stack's provider, and from there to the stack outputs.
 
 Owns the choice of the component and the names of the outputs, which `recordings.outputs.StackOutputs` reads. A further
-provider is one more entry in `_DECLARE`; its component must have the attributes of `RecordingStorage`.
+provider is one more entry in `_PROVIDERS`; its component must have the attributes of `RecordingStorage`. The SDK of a
+provider is imported when its component is declared: the others need not be.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 import pulumi
 from pydantic import BaseModel, SecretStr
 
-from components.settings import Settings, StorageSettings
+from components.gcs_settings import GcsStorageSettings
+from components.s3_settings import S3StorageSettings
+from components.settings_model import Settings, StorageSettings
 from recordings.outputs import FormerBucket, StorageProvider
 from recordings.policies import reader_policy, writer_policy
 
@@ -36,9 +40,17 @@ class RecordingStorage(Protocol):
     reader_keys: pulumi.Output[dict[str, dict[str, str]]]
 
 
+@dataclass(frozen=True)
+class _Provider:
+    """How a provider's storage is declared, and which outputs only it has (None: not configured)."""
+
+    declare: Callable[[Settings], RecordingStorage]
+    further_outputs: Callable[[Settings, Any], Mapping[str, Any]]
+
+
 def declare_storage(settings: Settings) -> RecordingStorage:
     """Declare the storage of the configured provider."""
-    return _DECLARE[settings.provider](settings)
+    return _PROVIDERS[settings.provider].declare(settings)
 
 
 def stack_outputs(settings: Settings, storage: RecordingStorage) -> dict[str, Any]:
@@ -69,12 +81,19 @@ def stack_outputs(settings: Settings, storage: RecordingStorage) -> dict[str, An
         "forceDestroy": settings.force_destroy,
         "protect": settings.protect,
         "expiresAt": settings.expires_at,
-        **_policies_to_attach(settings),
+        **_PROVIDERS[settings.provider].further_outputs(settings, storage),
     }
     return {name: value for name, value in outputs.items() if value is not None}
 
 
-def _policies_to_attach(settings: Settings) -> dict[str, str]:
+def _declare_s3(settings: Settings) -> RecordingStorage:
+    from components.s3 import S3RecordingStorage
+    from components.s3_args import S3RecordingStorageArgs
+
+    return S3RecordingStorage(NAME, cast(S3RecordingStorageArgs, _args(settings, S3StorageSettings)))
+
+
+def _policies_to_attach(settings: Settings, storage: object) -> Mapping[str, Any]:
     """What the owner of an external principal must allow it; nobody else can attach it."""
     place = (settings.bucket_name, settings.region, settings.path_prefix)
     found = {}
@@ -89,15 +108,22 @@ def _shown(place: FormerBucket) -> dict[str, str]:
     return place.model_dump(by_alias=True, exclude_none=True)
 
 
-def _declare_s3(settings: Settings) -> RecordingStorage:
-    from components.s3 import S3RecordingStorage
-    from components.s3_args import S3RecordingStorageArgs
+def _declare_gcs(settings: Settings) -> RecordingStorage:
+    from components.gcs import GcsRecordingStorage
+    from components.gcs_args import GcsRecordingStorageArgs
 
-    args = {name: _plain(getattr(settings, name)) for name in StorageSettings.model_fields} | {
-        "tags": settings.all_tags
-    }
-    given = {name: value for name, value in args.items() if value is not None}
-    return S3RecordingStorage(NAME, cast(S3RecordingStorageArgs, given))
+    return GcsRecordingStorage(NAME, cast(GcsRecordingStorageArgs, _args(settings, GcsStorageSettings)))
+
+
+def _json_key(settings: Settings, storage: Any) -> Mapping[str, Any]:
+    wanted = isinstance(settings, GcsStorageSettings) and settings.service_account_key
+    return {"serviceAccountKey": storage.service_account_key if wanted else None}
+
+
+def _args(settings: Settings, model: type[StorageSettings]) -> dict[str, Any]:
+    """The arguments of a component from the whole settings: what `model` knows, tags with our own."""
+    args = {name: _plain(getattr(settings, name)) for name in model.model_fields} | {"tags": settings.all_tags}
+    return {name: value for name, value in args.items() if value is not None}
 
 
 def _plain(value: Any) -> Any:
@@ -113,4 +139,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_DECLARE: Final[Mapping[StorageProvider, Callable[[Settings], RecordingStorage]]] = {StorageProvider.S3: _declare_s3}
+_PROVIDERS: Final[Mapping[StorageProvider, _Provider]] = {
+    StorageProvider.S3: _Provider(_declare_s3, _policies_to_attach),
+    StorageProvider.GCS: _Provider(_declare_gcs, _json_key),
+}

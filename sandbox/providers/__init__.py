@@ -11,7 +11,7 @@ from typing import Final
 
 from sandbox.providers.base import Provider, ProviderError
 
-PACKAGES: Final = ("aws",)
+PACKAGES: Final = ("aws", "gcp")
 """Packages that have a stand-in; `sandbox.providers.<package>` offers `provider()`."""
 
 

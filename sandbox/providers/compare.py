@@ -18,13 +18,15 @@ from sandbox.values import UNKNOWN, Properties, Value
 class Rules:
     """How to compare: JSON properties, paths of sets (`rules`, `rules[].methods`), defaults at the top level.
 
-    `nothing` maps a path below the top level to the values that mean the same there as no value.
+    `nothing` maps a path below the top level to the values that mean the same there as no value; `caseless` are paths
+    of text in which upper and lower case mean the same.
     """
 
     json: Set[str] = frozenset()
     sets: Set[str] = frozenset()
     defaults: Mapping[str, Value] = field(default_factory=dict)
     nothing: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    caseless: Set[str] = frozenset()
 
 
 def differences(old: Properties, new: Properties, rules: Rules) -> dict[str, DiffKind]:
@@ -65,11 +67,17 @@ def _values(old: Value, new: Value, path: str, pattern: str, rules: Rules) -> It
         yield from _properties(old, new, path, pattern, rules)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _lists(old, new, path, pattern, rules)
-    elif pattern in rules.json and old is not UNKNOWN and new is not UNKNOWN:
-        if canonical_document(old) != canonical_document(new):
-            yield path, DiffKind.UPDATE
-    elif old is UNKNOWN or new is UNKNOWN or old != new:
+    elif old is UNKNOWN or new is UNKNOWN or not _equal(old, new, pattern, rules):
         yield path, DiffKind.UPDATE
+
+
+def _equal(old: Value, new: Value, pattern: str, rules: Rules) -> bool:
+    """Whether two single values mean the same."""
+    if pattern in rules.json:
+        return bool(canonical_document(old) == canonical_document(new))
+    if pattern in rules.caseless and isinstance(old, str) and isinstance(new, str):
+        return old.casefold() == new.casefold()
+    return bool(old == new)
 
 
 def _lists(

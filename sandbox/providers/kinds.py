@@ -65,6 +65,10 @@ class Kind(ABC):
         """What the official provider refuses before it asks the cloud; `inputs` fit the schema, may hold UNKNOWN."""
         return ()
 
+    def planned(self, inputs: Properties) -> Properties:
+        """Outputs that a preview knows beside the inputs; `inputs` may hold UNKNOWN."""
+        return {}
+
     def forbidden(self, old: Properties, new: Properties) -> str | None:
         """Why the change from `old` to `new` can be made neither in place nor by replacing, or None."""
         return None
@@ -138,7 +142,8 @@ class TableProvider:
         kind = self.kind(type_)
         if preview:
             unknown = dict.fromkeys(kind.computed, UNKNOWN)
-            return ResourceState("", inputs, {**unknown, **kind.rules.defaults, **public(inputs)})
+            known = {**kind.rules.defaults, **public(inputs), **kind.planned(inputs)}
+            return ResourceState("", inputs, {**unknown, **known})
         created = kind.create(inputs)
         return ResourceState(created.id, inputs, created.outputs)
 
@@ -160,7 +165,7 @@ class TableProvider:
         kind = self.kind(type_)
         if preview:
             kept = {key: value for key, value in state.outputs.items() if key not in state.inputs or key in new}
-            return ResourceState(state.id, new, {**kind.rules.defaults, **kept, **public(new)})
+            return ResourceState(state.id, new, {**kind.rules.defaults, **kept, **public(new), **kind.planned(new)})
         updated = kind.update(state, new)
         return ResourceState(updated.id, new, updated.outputs)
 

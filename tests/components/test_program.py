@@ -11,7 +11,9 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer, PropertyType
 
 from components.s3 import S3RecordingStorage
-from components.settings import KEYS, Settings, StorageSettings, parse_settings
+from components.s3_settings import S3StorageSettings
+from components.settings import KEYS, parse_settings
+from components.settings_model import Settings
 from tests.components.deploying import ACCOUNT, ROOT, Deployment, as_text, run_main, schema, stack_config
 
 STACKS = ("dev", "staging", "prod")
@@ -151,5 +153,5 @@ def test_component_analyzer_takes_the_component() -> None:
     assert component.inputs["writerAccess"].ref == "#/types/recordings:index:WriterAccess"
     assert {name for name, entry in component.inputs.items() if not entry.optional} == {"region", "bucketName"}
     assert all(entry.description for entry in (*component.inputs.values(), *component.outputs.values()))
-    assert set(component.inputs_mapping.values()) == set(StorageSettings.model_fields)
+    assert set(component.inputs_mapping.values()) == set(S3StorageSettings.model_fields)
     assert {"writerSecretAccessKey", "readerKeys"} <= set(component.outputs)

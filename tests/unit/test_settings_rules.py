@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import rules
-from components.lifecycle import StorageClass, lifecycle_rules
+from components import rules, s3_rules
+from components.s3_lifecycle import StorageClass, lifecycle_rules
 from components.settings import KEYS, parse_settings
 from recordings.errors import ConfigurationError
 from tests.unit.test_settings_values import EXTERNAL, faults, parse
@@ -184,7 +184,7 @@ def test_accepted_prefix_is_safe(prefix: str) -> None:
 def test_accepted_bucket_name_is_a_host_name(name: str) -> None:
     """A name that passes can stand in front of s3.amazonaws.com: labels as DNS has them."""
     try:
-        rules.bucket_name(name)
+        s3_rules.bucket_name(name)
     except ValueError:
         return
     assert 3 <= len(name) <= 63

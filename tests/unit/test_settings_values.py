@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from components.lifecycle import StorageClass
-from components.settings import Settings, Slot, parse_settings
+from components.s3_lifecycle import StorageClass
+from components.settings import parse_settings
+from components.settings_model import Settings, Slot
 from recordings.errors import ConfigurationError
 from recordings.outputs import KeyStatus, WriterAccess
 
@@ -170,7 +171,6 @@ BAD: list[tuple[str, Any, str]] = [
     ("expectedRegions", ["Frankfurt"], "us-east-1"),
     ("expectedCustomer", "a b", "1 to 64"),
     ("provider", "azure", "'s3' or 'gcs'"),
-    ("provider", "gcs", "set provider to s3"),
 ]
 
 
@@ -229,7 +229,7 @@ def test_unknown_key_gets_a_suggestion(typo: str, meant: str) -> None:
 
 def test_unknown_key_unlike_any_lists_all() -> None:
     """With nothing near, all keys are listed."""
-    assert "legal keys: accessLogBucket, adopt, bucketName" in faults(zzzz="1")
+    assert "legal keys: accessLogBucket, adopt, autoclass, bucketName" in faults(zzzz="1")
 
 
 def test_names_default_to_the_stacks() -> None:

@@ -7,15 +7,14 @@ imported at the first call, not before: a preview of a stack that calls nothing 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from sandbox.providers.base import ProviderError
+from sandbox.providers.endpoint import loopback
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -164,23 +163,4 @@ class Cloud:
 
 def loopback_endpoint(url: str) -> str:
     """The URL itself if its host is on the loopback interface. Raises ProviderError otherwise."""
-    host = urlsplit(url).hostname if url.startswith(("http://", "https://")) else None
-    if host is not None and (host == "localhost" or _is_loopback_address(host)):
-        return url
-    given = f"is {_shown(url)!r}" if url else "is not set"
-    raise ProviderError(
-        f"AWS_ENDPOINT_URL {given}; legal: a URL on the loopback interface, such as https://127.0.0.1:4566. "
-        "The stand-in provider never reaches a real cloud: start the sandbox and take its `sandbox env`."
-    )
-
-
-def _is_loopback_address(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _shown(url: str) -> str:
-    """Without user information and query, which may be secret."""
-    return url.split("?")[0].rsplit("@")[-1]
+    return loopback("AWS_ENDPOINT_URL", url)
