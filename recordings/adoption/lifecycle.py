@@ -128,8 +128,9 @@ def _prefix(rule: Document) -> str | None:
 
 
 def _days(file: StackFile, name: str) -> int:
-    value = file.value(name)
-    return int(value) if str(value or 0).isdigit() else 0
+    """A number of days; what is none is refused when the settings are read, before anything is declared."""
+    value = str(file.value(name) or 0)
+    return int(value) if value.isdigit() else 0
 
 
 def _moves(file: StackFile) -> list[tuple[str, int | None]]:

@@ -105,8 +105,8 @@ def _judge_policy(proposal: Proposal, facts: UserFacts, role: Part, name: str | 
     proposal.set(f"{role}PolicyName", name)
     proposal.parts.append(Part(f"{role}-policy"))
     proposal.notes.append(
-        f"the inline policy {name!r} of user {facts.name!r} is rewritten to what the {role} needs under the prefix: what "
-        "100ms still records elsewhere in the bucket is refused from then on"
+        f"the inline policy {name!r} of user {facts.name!r} is rewritten to what the {role} needs under the prefix: "
+        "what 100ms still records elsewhere in the bucket is refused from then on"
     )
     if elsewhere := [statement for statement in facts.inline[name] if not _is_about(statement, arn)]:
         text = "; ".join(map(shown, elsewhere))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -13,12 +13,13 @@ from rich.markup import escape
 
 from recordings.adoption.findings import Finding, Proposal
 from recordings.adoption.planned import Planned
-from recordings.adoption.proposing import Wish, propose
 from recordings.adoption.stack_file import StackFile
-from recordings.adoption.survey import Surveyor
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, pulumi, run
 from recordings.errors import CheckFailedError, ConfigurationError
 from recordings.plans import Plan, Step
+
+if TYPE_CHECKING:
+    from recordings.adoption.proposing import Wish
 
 NAME: Final = "adopt"
 
@@ -57,12 +58,21 @@ def command(
 
     Example: recordings adopt --stack prod --bucket acme-recordings --user 100ms-recording-user --dry-run
     """
-    wish = Wish(stack, bucket, user, user_policy, reader_user, reader_policy, prefix)
-    run(lambda: perform(Frame(as_json), wish, cwd, accept or (), dry_run=dry_run), as_json=as_json)
+
+    def action() -> None:
+        from recordings.adoption.proposing import Wish  # with boto3, which no other command should wait for
+
+        wish = Wish(stack, bucket, user, user_policy, reader_user, reader_policy, prefix)
+        perform(Frame(as_json), wish, cwd, accept or (), dry_run=dry_run)
+
+    run(action, as_json=as_json)
 
 
 def perform(frame: Frame, wish: Wish, cwd: Path, accept: Sequence[str], *, dry_run: bool) -> None:
     """Propose, write and preview; ends the process with 1 where something is found and not accepted."""
+    from recordings.adoption.proposing import propose
+    from recordings.adoption.survey import Surveyor
+
     if _deployed_bucket(wish.stack, cwd) == wish.bucket:
         frame.tell(f"stack {wish.stack} owns s3://{wish.bucket} already: nothing to do")
         frame.result({"owned": True, "bucket": wish.bucket, "dryRun": dry_run}, lambda _: None)

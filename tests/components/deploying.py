@@ -39,6 +39,8 @@ class Declared:
     protect: bool
     after: frozenset[str]
     """What it waits for, as `BucketPolicy recordings-policy`."""
+    import_id: str = ""
+    """What it is taken over from, if it is."""
 
 
 @dataclass
@@ -94,6 +96,7 @@ class _Monitor(MockMonitor):
                 request.parent,
                 request.protect,
                 frozenset(urn.rsplit(":", 3)[-3] + " " + urn.rsplit("::", 1)[-1] for urn in request.dependencies),
+                request.importId,
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
 
