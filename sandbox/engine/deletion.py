@@ -25,12 +25,16 @@ def delete(runner: Runner, leftover: Sequence[Resource]) -> None:
             "\n".join(f'resource "{urn}" cannot be deleted because it is protected' for urn in protected)
             + "\nremove the `protect` flag from the program and run `up` first"
         )
-    with ThreadPoolExecutor(_PARALLEL) as pool:
+    pool = ThreadPoolExecutor(_PARALLEL)
+    try:
         for rank in ranks(leftover):
             results = [pool.submit(runner.run, _step(resource)) for resource in rank]
             errors = [error for error in (result.exception() for result in results) if error is not None]
             if errors:
                 raise errors[0]
+    finally:
+        # also on Ctrl-C: what has begun ends, the rest does not begin
+        pool.shutdown(cancel_futures=True)
 
 
 def ranks(resources: Sequence[Resource]) -> list[list[Resource]]:

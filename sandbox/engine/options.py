@@ -88,8 +88,12 @@ def expect_none(show: Show, *, wanted: bool) -> None:
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """End the command with the message and the exit code of an EngineError; SIGTERM stops as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """End the command with the message and the exit code of an EngineError; SIGTERM stops as Ctrl-C does.
+
+    The first waits for operations under way, the second does not: they stay pending in the state.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         yield
     except EngineError as error:
@@ -101,4 +105,11 @@ def errors() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _give_up)
+    typer.echo("stopping after the operations under way; once more to stop at once", err=True)
     raise KeyboardInterrupt
+
+
+def _give_up(number: int, frame: FrameType | None) -> None:
+    os._exit(CancelledError.exit_code)

@@ -58,6 +58,11 @@ def recover(stack: Stack, show: Show) -> None:
 
 def preview(stack: Stack, show: Show) -> None:
     """Show what `update` would do. Raises EngineError."""
+    if stack.checkpoint.pending:
+        number = len(stack.checkpoint.pending)
+        show.diagnostic(
+            "warning", "", f"an interrupted run left {number} operation(s) open; `up` looks into them first"
+        )
     _run_program(stack, show, dry_run=True)
 
 
