@@ -101,7 +101,7 @@ class GcsRecordingStorage(pulumi.ComponentResource):
         )
 
     def _declare_writer(self, name: str, settings: GcsStorageSettings) -> GcsIdentity:
-        may = policies_gcs.writer_bindings(settings.bucket_name, settings.path_prefix, settings.writer_access, "")
+        may = policies_gcs.writer_bindings(settings.bucket_name, settings.path_prefix, settings.writer_access)
         role = Declaration(
             f"{name}-writer",
             settings.writer_name,
@@ -114,12 +114,12 @@ class GcsRecordingStorage(pulumi.ComponentResource):
         return declare_identity(role, self)
 
     def _declare_reader(self, name: str, settings: GcsStorageSettings) -> GcsIdentity:
-        may = policies_gcs.reader_bindings(settings.bucket_name, settings.path_prefix, "")
+        may = policies_gcs.reader_bindings(settings.bucket_name, settings.path_prefix)
         former = [
             Grant(
                 f"{place.bucket_name}/{place.path_prefix}",
                 place.bucket_name,
-                policies_gcs.reader_bindings(place.bucket_name, place.path_prefix, ""),
+                policies_gcs.reader_bindings(place.bucket_name, place.path_prefix),
             )
             for place in settings.former_buckets
         ]

@@ -26,7 +26,7 @@ _STATES = {KeyStatus.ACTIVE: "ACTIVE", KeyStatus.INACTIVE: "INACTIVE"}
 
 @dataclass(frozen=True)
 class Grant:
-    """Bindings on one bucket; what they say of a member is left out, for it is known only once there is an account."""
+    """Bindings on one bucket."""
 
     name: str
     bucket: pulumi.Input[str]
@@ -89,7 +89,7 @@ def _bind(role: Declaration, who: pulumi.Output[str], parent: pulumi.Resource) -
             member=who,
             condition={
                 "title": binding["condition"]["title"],
-                "description": binding["condition"].get("description"),
+                "description": binding["condition"]["description"],
                 "expression": binding["condition"]["expression"],
             },
             opts=pulumi.ResourceOptions(parent=parent),

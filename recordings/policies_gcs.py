@@ -18,7 +18,7 @@ https://cloud.google.com/storage/docs/access-control/iam#conditions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NotRequired, TypedDict
+from typing import Final, TypedDict
 
 from recordings.outputs import WriterAccess
 from recordings.policies import OPERATOR_PREFIX
@@ -26,8 +26,6 @@ from recordings.policies import OPERATOR_PREFIX
 OBJECT_ADMIN: Final = "roles/storage.objectAdmin"
 OBJECT_CREATOR: Final = "roles/storage.objectCreator"
 OBJECT_VIEWER: Final = "roles/storage.objectViewer"
-KEY_USER: Final = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-"""For Cloud Storage's own service agent, on the key that encrypts the bucket; writer and reader need no right on it."""
 
 WRITER_ROLES: Final[Mapping[WriterAccess, Sequence[str]]] = {
     WriterAccess.FULL: (OBJECT_ADMIN,),
@@ -44,15 +42,14 @@ class Condition(TypedDict):
     """An IAM condition in Google's own spelling; `expression` is in the Common Expression Language."""
 
     title: str
-    description: NotRequired[str]
+    description: str
     expression: str
 
 
 class Binding(TypedDict):
-    """One role for one member under one condition, as a bucket's policy (version 3) holds it."""
+    """One role under one condition; whose it is (`member`) is known only once there is an account."""
 
     role: str
-    members: list[str]
     condition: Condition
 
 
@@ -73,31 +70,31 @@ def listing_of(prefix: str) -> str:
     return f"{_LIST_PREFIX}.startsWith({_literal(prefix)})" if prefix else _IS_BUCKET
 
 
-def writer_bindings(bucket: str, prefix: str, access: WriterAccess, email: str) -> list[Binding]:
-    """What 100ms needs to store recordings under `prefix` as the service account `email`."""
+def writer_bindings(bucket: str, prefix: str, access: WriterAccess) -> list[Binding]:
+    """What 100ms needs to store recordings under `prefix`."""
     expression = objects_under(bucket, prefix)
     if access is WriterAccess.FULL:
         expression = _either(expression, listing_of(prefix))
-    return [_binding(role, email, "100ms writes recordings", expression) for role in WRITER_ROLES[access]]
+    return [_binding(role, "100ms writes recordings", expression) for role in WRITER_ROLES[access]]
 
 
-def reader_bindings(bucket: str, prefix: str, email: str) -> list[Binding]:
+def reader_bindings(bucket: str, prefix: str) -> list[Binding]:
     """What signing a download needs; it may list, or Google would answer 403 for a recording that is gone."""
     expression = _either(objects_under(bucket, prefix), listing_of(prefix))
-    return [_binding(OBJECT_VIEWER, email, "downloads of recordings", expression)]
+    return [_binding(OBJECT_VIEWER, "downloads of recordings", expression)]
 
 
 def _either(objects: str, listing: str) -> str:
     return f"({objects}) || {listing}"
 
 
-def _binding(role: str, email: str, title: str, expression: str) -> Binding:
+def _binding(role: str, title: str, expression: str) -> Binding:
     condition: Condition = {
         "title": title,
         "description": "Bound to the prefix of the recordings",
         "expression": expression,
     }
-    return {"role": role, "members": [member(email)], "condition": condition}
+    return {"role": role, "condition": condition}
 
 
 def _literal(text: str) -> str:

@@ -46,8 +46,8 @@ class GoogleStand:
         """Make bucket, bindings, accounts and keys."""
         bucket = lab.bucket(location=REGION, versioning={"enabled": True})
         emails = {who: lab.account() for who in ("writer", "reader")}
-        lab.grant(bucket, *grants(writer_bindings(bucket, prefix, access, emails["writer"])))
-        lab.grant(bucket, *grants(reader_bindings(bucket, prefix, emails["reader"])))
+        lab.grant(bucket, *grants(emails["writer"], writer_bindings(bucket, prefix, access)))
+        lab.grant(bucket, *grants(emails["reader"], reader_bindings(bucket, prefix)))
         raw: dict[str, Any] = {
             "storageProvider": "gcs",
             "bucketName": bucket,

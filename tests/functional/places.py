@@ -9,7 +9,7 @@ from typing import Any
 
 from recordings.outputs import StackOutputs, WriterAccess
 from recordings.policies import reader_policy, writer_policy
-from recordings.policies_gcs import Binding, reader_bindings, writer_bindings
+from recordings.policies_gcs import Binding, member, reader_bindings, writer_bindings
 from sandbox.servers import Sandbox
 from tests.functional.clients import Key, aws
 from tests.functional.google_lab import Grant, Lab
@@ -39,20 +39,19 @@ def google_place(sandbox: Sandbox, prefix: str) -> StackOutputs:
         name = lab.bucket(location=region, versioning={"enabled": True})
         emails = [lab.account(), lab.account()]
         keys = [lab.hmac(email) for email in emails]
-        bindings = writer_bindings(name, prefix, WriterAccess.FULL, emails[0])
-        lab.grant(name, *grants(bindings + reader_bindings(name, prefix, emails[1])))
+        lab.grant(name, *grants(emails[0], writer_bindings(name, prefix, WriterAccess.FULL)))
+        lab.grant(name, *grants(emails[1], reader_bindings(name, prefix)))
     finally:
         lab.close()
     principals = {"writerPrincipal": emails[0], "readerPrincipal": emails[1]}
     return _outputs("gcs", name, region, prefix, lab.url, keys, **principals)
 
 
-def grants(bindings: Sequence[Binding]) -> list[Grant]:
-    """The project's bindings as the laboratory grants them."""
+def grants(email: str, bindings: Sequence[Binding]) -> list[Grant]:
+    """The project's bindings for a service account as the laboratory grants them."""
     return [
-        (binding["role"].removeprefix("roles/storage."), member, binding["condition"]["expression"])
+        (binding["role"].removeprefix("roles/storage."), member(email), binding["condition"]["expression"])
         for binding in bindings
-        for member in binding["members"]
     ]
 
 
