@@ -245,6 +245,7 @@ def _end_with(parent: int, server: grpc.Server) -> None:
 
 def main() -> None:
     """`python -m sandbox.providers.server PACKAGE [ENGINE]`: print the port, serve until the CLI ends."""
+    parent = os.getppid()  # before anything that takes time: the CLI may be killed at any moment
     if len(sys.argv) < 2:
         sys.exit("usage: python -m sandbox.providers.server PACKAGE")
     try:
@@ -252,7 +253,7 @@ def main() -> None:
     except ProviderError as error:
         sys.exit(str(error))
     server = serve(provider, lambda port: print(port, flush=True))
-    threading.Thread(target=_end_with, args=(os.getppid(), server), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent, server), daemon=True).start()
     server.wait_for_termination()
 
 
