@@ -207,6 +207,7 @@ def test_operator_without_a_login_leaves_and_says_so(build: Build, monkeypatch: 
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     checks = run(stand)
     assert failed(checks) == {}
+    assert having(Status.WARNING, checks) == ([] if stand.provider == "s3" else ["region", "plain-http"])
     assert having(Status.NOT_RUN, checks) == ["public-access", "versioning", "lifecycle", "cleanup"]
     assert "recordings/.verify/" in checks["cleanup"].detail
     assert "lifecycle" in checks["cleanup"].fix

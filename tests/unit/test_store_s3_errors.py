@@ -20,7 +20,7 @@ from recordings.errors import (
     StoreUnreachableError,
     WrongRegionError,
 )
-from recordings.stores.s3_errors import CODES, EXCEPTIONS, NEXT, mapped, translate
+from recordings.stores.s3_errors import CODES, EXCEPTIONS, NEXT, from_response, mapped, translate
 
 PLAIN = {
     "AliasConflictParameterError", "ApiVersionNotFoundError", "AwsChunkedWrapperError", "BaseEndpointResolverError",
@@ -118,6 +118,20 @@ def test_answer_becomes_the_error_that_it_means(code: str, status: int, expected
     """The code decides; where it is missing or unknown, the HTTP status does."""
     answer: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     assert type(translate(ClientError(answer, "PutObject"), "what")) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (403, b"<Error><Code>InvalidAccessKeyId</Code><Message>m</Message></Error>", CredentialsError),
+        (403, b"<Error><Code>AccessDenied</Code></Error>", AccessDeniedError),
+        (403, b"", AccessDeniedError),
+        (404, b"<html>", ObjectNotFoundError),
+    ],
+)
+def test_answer_to_another_client_is_the_same_error(status: int, body: bytes, expected: type[StoreError]) -> None:
+    """A signed URL is not fetched by botocore; what S3 answers means the same."""
+    assert type(from_response(status, body, "GET k")) is expected
 
 
 @pytest.mark.parametrize("kind", [*set(CODES.values()), *set(EXCEPTIONS.values()), StoreError])

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from recordings.cli.checks import conclude, show_check
+from recordings.cli.frame import Frame
 from recordings.errors import (
     AccessDeniedError,
     CredentialsError,
@@ -28,6 +30,7 @@ from recordings.verification.checks import (
     Check,
     Fault,
     NotRun,
+    Warned,
     fix_for,
     run_probes,
 )
@@ -69,13 +72,14 @@ def probe(id_: str, outcome: str | Exception, *needs: str) -> Probe:
 
 
 def test_each_outcome_is_told_apart_and_reported_at_once() -> None:
-    """Passed, failed, not run, and a failure by an error, in their order."""
+    """Passed, failed, not run, a failure by an error, and a warning, in their order."""
     reported: list[Check] = []
     probes = [
         probe("a", "fine"),
         probe("b", Fault("seen", "do this")),
         probe("c", NotRun("reason", "enable it")),
         probe("d", AccessDeniedError("denied")),
+        probe("e", Warned("seen", "ask for it")),
     ]
     assert run_probes(probes, reported.append) == reported
     assert [(check.id, check.status, check.detail, check.fix) for check in reported] == [
@@ -83,6 +87,7 @@ def test_each_outcome_is_told_apart_and_reported_at_once() -> None:
         ("b", Status.FAILED, "seen", "do this"),
         ("c", Status.NOT_RUN, "reason", "enable it"),
         ("d", Status.FAILED, "denied", PERMISSIONS),
+        ("e", Status.WARNING, "seen", "ask for it"),
     ]
 
 
@@ -95,6 +100,24 @@ def test_check_that_needs_a_failed_one_is_not_run() -> None:
         (Status.NOT_RUN, "needs b"),
         (Status.PASSED, "fine"),
     ]
+
+
+def test_check_that_needs_a_warned_one_is_run() -> None:
+    """A warning is no failure: what it is about works."""
+    checks = run_probes([probe("a", Warned("x", "y")), probe("b", "fine", "a")], lambda _: None)
+    assert [check.status for check in checks] == [Status.WARNING, Status.PASSED]
+
+
+def test_warnings_are_counted_and_fail_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, its fix, and a summary that counts it for itself; the process goes on."""
+    check = Check("a", "title of a", Status.WARNING, "seen", "ask for it")
+    frame = Frame(as_json=False)
+    show_check(frame, check)
+    conclude(frame, [check, Check("b", "title of b", Status.PASSED, "fine")])
+    said = capsys.readouterr().out
+    assert said.startswith("warning ")
+    assert "fix: ask for it" in said
+    assert "1 passed, 0 failed, 0 not run, 1 with a warning" in said
 
 
 def test_bug_is_not_taken_for_a_failed_check() -> None:
