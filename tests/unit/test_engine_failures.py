@@ -126,6 +126,19 @@ def test_provider_that_breaks_down_leaves_its_operation_pending(bench: Bench) ->
     assert_sound(bench.state())
 
 
+def test_breakdown_in_delete_leaves_it_pending(bench: Bench) -> None:
+    """Whether it is gone is not known: the resource stays in the state until the next run has looked."""
+    bench.up()
+    bench.cloud.fail = _refuse("delete", "UserPolicy", RuntimeError("lost the connection"))
+    with pytest.raises(DeploymentError, match="broke down in delete"):
+        bench.destroy()
+    assert [item.kind for item in bench.state().pending] == ["deleting"]
+    bench.cloud.fail = _refuse("delete", "nothing", RuntimeError())
+    bench.destroy()
+    assert bench.state().resources == []
+    assert bench.cloud.things == {}
+
+
 def test_hanging_provider_ends_in_a_clear_error(bench: Bench) -> None:
     """A call that does not come back is given up and said to be so."""
     hanging = threading.Event()

@@ -124,6 +124,23 @@ def test_alias_by_name_keeps_the_resource(bench: Bench) -> None:
     assert bench.resource("p").dependencies == [bench.resource("new").urn]
 
 
+def test_alias_is_followed_by_what_a_failed_run_did_not_reach(bench: Bench) -> None:
+    """A dependent that was not registered again refers to the new URN, or the state would be broken."""
+    bench.program("""
+        user = User("old", name="u")
+        UserPolicy("p", user=user.name, name="p", policy="{}")
+    """)
+    bench.up()
+    bench.program("""
+        user = User("new", name="u", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")]))
+        user.id.apply(lambda _: 1 / 0)
+    """)
+    with pytest.raises(DeploymentError, match="ZeroDivisionError"):
+        bench.up()
+    assert_sound(bench.state())
+    assert bench.resource("p").dependencies == [bench.resource("new").urn]
+
+
 def test_alias_of_a_parent_reaches_its_children(bench: Bench) -> None:
     """A component renamed with an alias keeps its children, also those named after it."""
     body = """

@@ -244,9 +244,9 @@ def test_nothing_is_deleted_before_its_dependents(edges: list[list[int]]) -> Non
     ]  # fmt: skip
     gone: set[str] = set()
     for rank in ranks(resources):
+        gone |= {resource.urn for resource in rank}
         for resource in rank:
             assert not references(resource) & gone
-        gone |= {resource.urn for resource in rank}
     assert len(gone) == len(resources)
 
 
