@@ -16,7 +16,7 @@ _ENGINE: Final = {"preview", "up", "refresh", "destroy", "import", "stack", "con
 def main() -> None:
     """Run the command that the arguments name."""
     chosen = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+    app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     if chosen in _ENGINE or chosen is None:
         from sandbox.engine.cli import app as engine
 

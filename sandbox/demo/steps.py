@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 
+from recordings.redact import redact
+
 TITLE_WIDTH = 38
 
 
@@ -40,15 +42,18 @@ def run_steps(steps: Sequence[DemoStep], console: Console) -> bool:
 
 def _run_step(number: int, count: int, step: DemoStep, console: Console) -> bool:
     begun = time.monotonic()
-    failure = None
+    failure, detail = None, ""
     with console.status(f"{step.title} …"):
         try:
             detail = step.run()
         except StepError as error:
-            failure, detail = error, ""
+            failure = str(error)
+        except Exception as error:
+            # A step talks to servers by four clients: whatever one of them raises is this step's failure.
+            failure = redact(f"{type(error).__name__}: {error}")
     mark = "[red]✗[/]" if failure else "[green]✓[/]"
     line = f"{mark} {number:>2}/{count}  {step.title:<{TITLE_WIDTH}} [dim]{time.monotonic() - begun:5.1f} s[/]"
     console.print(f"{line}  {escape(detail)}".rstrip())
     if failure:
-        console.print(f"\n[red]failed[/]: {escape(str(failure))}\n[bold]what to do[/]: {escape(step.remedy)}")
+        console.print(f"\n[red]failed[/]: {escape(failure)}\n[bold]what to do[/]: {escape(step.remedy)}")
     return failure is None

@@ -66,6 +66,7 @@ class GoogleWitness:
         credentials = untyped.from_service_account_file(env["GOOGLE_APPLICATION_CREDENTIALS"], scopes=[_CLOUD_SCOPE])
         self._session = requests.Session()
         self._session.verify = env["SSL_CERT_FILE"]
+        self._session.trust_env = False
         credentials.refresh(Request(self._session))
         # A session of ours: Google's own asks a host off this machine for the account's regions.
         self._session.headers["Authorization"] = f"Bearer {credentials.token}"
