@@ -22,6 +22,7 @@ from typer.main import get_command
 from recordings.cli import app
 from recordings.outputs import SecretMapping, StackOutputs, WriterAccess
 from recordings.policies import bucket_policy, reader_policy, writer_policy
+from recordings.policies_gcs import reader_bindings, writer_bindings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FILES: Final = ("README.md", "docs/configuration.md", "docs/security.md")
@@ -68,7 +69,20 @@ def policies() -> str:
     """The policies of a stack in eu-west-1 with the bucket `my-bucket` and the prefix `recordings/`."""
     named = {f"Writer, `writerAccess: {access}`": writer_policy(*_PLACE, access) for access in WriterAccess}
     named |= {"Reader": reader_policy(*_PLACE), "Bucket": bucket_policy(*_PLACE[:2])}
-    return "\n".join(f"{title}:\n\n```json\n{json.dumps(policy, indent=2)}\n```\n" for title, policy in named.items())
+    return _as_json(named)
+
+
+def bindings() -> str:
+    """The same on Google: roles on the bucket, each under a condition."""
+    named = {
+        f"Writer, `writerAccess: {access}`": writer_bindings(_PLACE[0], _PLACE[2], access) for access in WriterAccess
+    }
+    named["Reader"] = reader_bindings(_PLACE[0], _PLACE[2])
+    return _as_json(named)
+
+
+def _as_json(named: Mapping[str, object]) -> str:
+    return "\n".join(f"{title}:\n\n```json\n{json.dumps(value, indent=2)}\n```\n" for title, value in named.items())
 
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
@@ -76,6 +90,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "outputs": outputs,
     "commands": commands,
     "policies": policies,
+    "bindings": bindings,
 }
 
 
