@@ -24,7 +24,7 @@ $(STAMP): requirements.lock requirements-installer.lock pyproject.toml
 
 install: $(STAMP) ## make .venv with the locked dependencies
 
-demo: $(STAMP) ## the whole job on this machine, no account (PROVIDER=s3)
+demo: $(STAMP) ## the whole job on this machine, no account (PROVIDER=s3 or gcs)
 	@$(BIN)/python -m sandbox demo --provider $(PROVIDER)
 
 lint: $(STAMP) ## ruff, mypy --strict, import directions
