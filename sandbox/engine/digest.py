@@ -14,8 +14,11 @@ from threading import RLock
 from typing import Any, TextIO
 
 from sandbox.engine.display import is_hidden
+from sandbox.engine.state import Resource
 from sandbox.engine.steps import Op, Step
-from sandbox.values import Value
+from sandbox.engine.urns import ROOT_TYPE
+from sandbox.engine.values import mark_secrets, mask
+from sandbox.values import Properties
 
 _SHOWN = {Op.CREATE, Op.UPDATE, Op.DELETE, Op.REPLACE, Op.READ, Op.DISCARD, Op.IMPORT, Op.REFRESH}
 
@@ -41,14 +44,14 @@ class Digest:
 
     def started(self, step: Step) -> None:
         """Keep a step as it stands before it is done."""
-        shown = step.op in _SHOWN or step.resource.type == "pulumi:pulumi:Stack" or _protection_changes(step)
+        shown = step.op in _SHOWN or step.resource.type == ROOT_TYPE or _protection_changes(step)
         if is_hidden(step) or not shown:
             return
         entry: dict[str, Any] = {"op": step.op.value, "urn": step.urn}
         if step.resource.provider:
             entry["provider"] = step.resource.provider
         if step.old is not None:
-            entry["oldState"] = step.old.to_json(None)
+            entry["oldState"] = _former(step.old, step.new).to_json(None)
         if step.new is not None:
             entry["newState"] = step.new.to_json(None)
         if step.diff is not None:
@@ -76,8 +79,12 @@ class Digest:
         with self._lock:
             self._messages.append({**where, "message": message, "severity": severity})
 
-    def end(self, outputs: Mapping[str, Value], former: Mapping[str, Value]) -> None:
+    def end(self, outputs: Properties, former: Properties) -> None:
         """Print the object."""
+        for entry in self._steps:
+            if entry["urn"].split("::")[2] == ROOT_TYPE and "outputs" in entry.get("oldState", ()):
+                # what is a secret output now was perhaps none when the step was noted
+                entry["oldState"]["outputs"] = mask(mark_secrets(former, outputs))
         self.diagnostics()
 
     def diagnostics(self) -> None:
@@ -91,6 +98,14 @@ class Digest:
                 "changeSummary": dict(sorted(self.changes.items())),
             }
             print(json.dumps(whole, indent=4, ensure_ascii=False), file=self.stream, flush=True)
+
+
+def _former(old: Resource, new: Resource | None) -> Resource:
+    """What became a secret is shown as one in the former state too."""
+    if new is None:
+        return old
+    inputs, outputs = (mark_secrets(former, new.inputs) for former in (old.inputs, old.outputs))
+    return old.copy(inputs=inputs, outputs=outputs)
 
 
 def _protection_changes(step: Step) -> bool:

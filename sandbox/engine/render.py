@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.engine.steps import Op, Step
 from sandbox.engine.values import UNKNOWN_SENTINEL, mask, unwrap
 from sandbox.providers.base import DiffResult
-from sandbox.values import Value
+from sandbox.values import Secret, Value
 
 _ABSENT: Any = object()
 
@@ -69,6 +69,8 @@ def outputs(
     lines = []
     for key in keys:
         old, new = former.get(key, _ABSENT), now.get(key, _ABSENT)
+        if isinstance(old, Secret) != isinstance(new, Secret) and not show_secrets and _ABSENT not in (old, new):
+            old, new = Secret(old), Secret(new)
         same = old is not _ABSENT and new is not _ABSENT and _seen(old, show_secrets) == _seen(new, show_secrets)
         if same and not all_:
             continue
@@ -159,6 +161,10 @@ def _change(head: str, old: Value, new: Value, indent: str) -> Iterator[str]:
     if old is _ABSENT or new is _ABSENT:
         mark = "+ " if old is _ABSENT else "- "
         yield from _entry(f"{indent}{mark}{head}", mask_all(new if old is _ABSENT else old), indent, mark)
+        return
+    if isinstance(old, Secret) or isinstance(new, Secret):
+        # what became a secret, or was one, is one on both sides
+        yield f"{indent}~ {head}[secret] => [secret]"
         return
     before, after = _document(old), _document(new)
     if isinstance(before, dict) and isinstance(after, dict):

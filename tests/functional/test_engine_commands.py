@@ -66,7 +66,8 @@ class Shell:
         return done.stdout + done.stderr
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        connect: Any = boto3.client
+        return connect(
             service,
             region_name="us-east-1",
             endpoint_url=self.env["AWS_ENDPOINT_URL"],
