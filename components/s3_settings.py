@@ -14,7 +14,7 @@ from components import existing, rules, s3_rules
 from components import s3_lifecycle as lifecycle
 from components.rules import require
 from components.settings_model import ExternalKey, Settings, SettingsModel, StorageSettings, Structure, Text
-from recordings.adoption.parts import Part
+from recordings.adoption.parts import DEFAULT_NAMES, Part
 from recordings.outputs import FormerBucket
 
 UserName = Annotated[Text, AfterValidator(s3_rules.user_name)]
@@ -115,10 +115,7 @@ class S3Settings(S3StorageSettings, Settings):
         "bucketName": "is not configured: `pulumi config set recordings:bucketName NAME`, with a name that nobody else "
         "in the world has, of 3 to 63 lower-case letters, digits and '-'",
     }
-    default_names: ClassVar[Mapping[str, str]] = {
-        "writer": "100ms-recording-user-{stack}",
-        "reader": "100ms-recording-reader-{stack}",
-    }
+    default_names: ClassVar[Mapping[str, str]] = DEFAULT_NAMES
     own_tag: ClassVar[str] = "recordings:"
     max_tags: ClassVar[int] = s3_rules.MAX_TAGS
 

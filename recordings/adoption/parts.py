@@ -27,6 +27,12 @@ class Part(StrEnum):
     READER_POLICY = "reader-policy"
 
 
+DEFAULT_NAMES: Final = {
+    Part.WRITER.value: "100ms-recording-user-{stack}",
+    Part.READER.value: "100ms-recording-reader-{stack}",
+}
+"""The IAM users that a stack makes where it is told no names."""
+
 _OF_A_USER: Final = {Part.WRITER_POLICY: Part.WRITER, Part.READER_POLICY: Part.READER}
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from recordings.adoption.bucket import judge_bucket
 from recordings.adoption.findings import Proposal, merge_tags
 from recordings.adoption.lifecycle import judge_lifecycle
-from recordings.adoption.parts import Part
+from recordings.adoption.parts import DEFAULT_NAMES, Part
 from recordings.adoption.stack_file import StackFile
 from recordings.adoption.survey import Surveyor, UserFacts
-from recordings.adoption.users import judge_user
+from recordings.adoption.users import judge_new_user, judge_user
 from recordings.errors import GuardError
 
 
@@ -45,21 +45,28 @@ def propose(wish: Wish, file: StackFile, surveyor: Surveyor) -> Proposal:
         proposal.set("pathPrefix", wish.prefix)
     prefix = wish.prefix if wish.prefix is not None else str(file.value("pathPrefix") or "")
     judge_lifecycle(proposal, bucket, file, prefix)
-    users = [
-        (role, surveyor.user(name), policy)
-        for role, name, policy in (
-            (Part.WRITER, wish.user, wish.user_policy),
-            (Part.READER, wish.reader_user, wish.reader_policy),
-        )
-        if name
-    ]
-    for role, facts, policy in users:
-        judge_user(proposal, facts, role, policy, (bucket.name, bucket.region), file, wish.stack)
-    tagged = [(f"bucket {bucket.name!r}", bucket.tags), *((_named(facts), facts.tags) for _, facts, _ in users)]
+    users = _judge_users(proposal, wish, (bucket.name, bucket.region), file, surveyor)
+    tagged = [(f"bucket {bucket.name!r}", bucket.tags), *((f"user {facts.name!r}", facts.tags) for facts in users)]
     merge_tags(proposal, file.value("tags"), tagged)
     proposal.set("adopt", [part.value for part in Part if part in proposal.parts])
     return proposal
 
 
-def _named(facts: UserFacts) -> str:
-    return f"user {facts.name!r}"
+def _judge_users(
+    proposal: Proposal, wish: Wish, bucket: tuple[str, str], file: StackFile, surveyor: Surveyor
+) -> list[UserFacts]:
+    """Judge the users to take over, and give them; those that the stack makes must not be there."""
+    found = []
+    wishes = {
+        Part.WRITER: (wish.user, wish.user_policy),
+        Part.READER: (wish.reader_user, wish.reader_policy),
+    }
+    for role, (name, policy) in wishes.items():
+        if name is not None:
+            found.append(surveyor.user(name))
+            judge_user(proposal, found[-1], role, policy, bucket, file, wish.stack)
+        elif not file.value(f"{role}External"):
+            new = file.value(f"{role}Name") or DEFAULT_NAMES[role].format(stack=wish.stack)
+            if surveyor.has_user(new):
+                judge_new_user(proposal, role, new)
+    return found

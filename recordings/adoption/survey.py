@@ -86,6 +86,12 @@ class Surveyor:
                 raise UsageError(f"there is no IAM user {name!r} in this account: leave it out, and one is made")
             return _user(iam, name, found)
 
+    def has_user(self, name: str) -> bool:
+        """Whether there is such a user. Raises StoreError."""
+        iam = self._client("iam")
+        with mapped(f"looking for the IAM user {name!r} as operator"):
+            return _optional("NoSuchEntity", lambda: iam.get_user(UserName=name)) is not None
+
     def _client(self, service: str, region: str | None = None) -> Any:
         config = Config(
             connect_timeout=CONNECT_SECONDS,

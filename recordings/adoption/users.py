@@ -48,6 +48,16 @@ def judge_user(
         proposal.notes.append(f"{who} keeps {', '.join(rest)}, and may do what they allow beside what the stack allows")
 
 
+def judge_new_user(proposal: Proposal, role: Part, name: str) -> None:
+    """Find that a user which the stack would make is there already: `up` would stop half way."""
+    proposal.find(
+        f"{role}Name",
+        f"the stack would make the IAM user {name!r}, which exists: take it over "
+        f"({'--user' if role is Part.WRITER else '--reader-user'} {name}), or give another recordings:{role}Name",
+        acceptable=False,
+    )
+
+
 def _configured(file: StackFile, role: Part) -> str | None:
     found: str | None = file.value(f"{role}PolicyName")
     return found

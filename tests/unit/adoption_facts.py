@@ -79,6 +79,10 @@ class Known:
         """One of the users."""
         return self.users[name]
 
+    def has_user(self, name: str) -> bool:
+        """Whether it is one of the users."""
+        return name in self.users
+
 
 def stack_file(folder: Path, **config: Any) -> StackFile:
     """A stack's file with the project's own defaults; a key without a namespace is one of `recordings`."""

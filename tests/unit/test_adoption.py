@@ -230,6 +230,15 @@ def test_users_in_two_paths_cannot_both_be_taken_over(tmp_path: Path) -> None:
     assert [finding.name for finding in proposal.findings] == ["iamPath"]
 
 
+@pytest.mark.parametrize("config", [{}, {"readerName": "r"}])
+def test_user_that_would_be_made_must_not_be_there(tmp_path: Path, config: dict[str, str]) -> None:
+    """`up` would stop half way: the name is given, and the way out."""
+    reader = user_facts(config.get("readerName", "100ms-recording-reader-dev"))
+    proposal = proposed(tmp_path, bucket_facts(), reader, config=config)
+    assert [(finding.name, finding.acceptable) for finding in proposal.findings] == [("readerName", False)]
+    assert f"--reader-user {reader.name}" in proposal.findings[0].text
+
+
 def test_accepted_findings_no_longer_stand_in_the_way(tmp_path: Path) -> None:
     """By their names alone, and never what can't be accepted; a name that nothing has is an error."""
     proposal = proposed(tmp_path, bucket_facts(is_public=True, ownership="ObjectWriter", grantees=["x (READ)"]))
