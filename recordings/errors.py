@@ -13,6 +13,8 @@
     │   │   └── HmsUnreachableError     3      retries used up
     │   │       └── HmsUncertainError   3      a write got no usable answer: it may have taken effect
     │   ├── ConflictError               3      somebody else changed it in between; not overwritten
+    │   ├── DatabaseError               3      Postgres refused: rights, schema, constraint
+    │   │   └── DatabaseDownError       3      it could not be reached, or takes no work now
     │   └── StoreError                  3
     │       ├── AccessDeniedError       3      the key is valid and may not do this
     │       ├── CredentialsError        3      the key is unknown, inactive or its signature wrong
@@ -99,6 +101,14 @@ class HmsUncertainError(HmsUnreachableError):
 
 class ConflictError(RemoteError):
     """Somebody else changed the thing between our reading and our writing; it was not overwritten."""
+
+
+class DatabaseError(RemoteError):
+    """Postgres refused what was asked of it."""
+
+
+class DatabaseDownError(DatabaseError):
+    """Postgres could not be reached, or takes no work at the moment; trying again later may help."""
 
 
 class StoreError(RemoteError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from recordings.cli import adopt, register, sign, test_recording, unregister, verify
+from recordings.cli import adopt, migrate, register, sign, sync, test_recording, unregister, verify
 
 app = typer.Typer(
     name="recordings",
@@ -14,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for module in (adopt, register, verify, test_recording, sign, unregister):
+for module in (adopt, register, verify, test_recording, sign, unregister, migrate, sync):
     app.command(module.NAME)(module.command)
 
 

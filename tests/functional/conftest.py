@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
+from recordings.database import connect
+from recordings.migrate import migrations, run_migrations
 from recordings.outputs import StackOutputs
 from sandbox.servers import Sandbox
+from tests.functional.databases import temporary_database
 from tests.functional.project import Project
 
 if TYPE_CHECKING:
@@ -55,3 +59,18 @@ def lab(sandbox: Sandbox) -> Iterator[Lab]:
     made = Lab(sandbox)
     yield made
     made.close()
+
+
+@pytest.fixture
+def empty_database(sandbox: Sandbox) -> Iterator[str]:
+    """The connection string of a new, empty database in the sandbox's Postgres; it is dropped after the test."""
+    with temporary_database(sandbox) as url:
+        yield url
+
+
+@pytest.fixture
+def database(empty_database: str) -> str:
+    """The connection string of a new database that `recordings migrate` has prepared."""
+    with connect(SecretStr(empty_database)) as connection:
+        run_migrations(connection, migrations())
+    return empty_database
