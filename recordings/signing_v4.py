@@ -141,7 +141,7 @@ class HmacSigner(Signer):
 
     def sign(self, stamp: str, message: bytes) -> str:
         """HMAC-SHA256 under the key of the day."""
-        return hmac.new(self._signing_key(stamp[:8]), message, hashlib.sha256).hexdigest()
+        return hmac.digest(self._signing_key(stamp[:8]), message, "sha256").hex()
 
     def _signing_key(self, day: str) -> bytes:
         kept_day, key = self._day_key

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from recordings.errors import StoreError
+from recordings.signing import Download
 
 
 class Identity(StrEnum):
@@ -200,6 +201,11 @@ class Store(Protocol):
         Raises UsageError beyond the provider's limit (7 days). Nothing is asked of the provider: an object need not
         exist.
         """
+
+    def sign_many(
+        self, downloads: Iterable[Download], expires: timedelta, *, at: datetime | None = None
+    ) -> list[SignedUrl]:
+        """As `sign` with GET for each of `downloads`, in their order, many times as fast."""
 
     def url(self, key: str) -> str:
         """The plain, unsigned URL of a key."""

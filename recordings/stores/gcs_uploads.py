@@ -8,7 +8,7 @@ Source: https://cloud.google.com/storage/docs/multipart-uploads and .../xml-api/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from recordings.errors import ObjectNotFoundError, StoreError
-from recordings.signing import Presigner, content_disposition, encode_key
+from recordings.signing import Download, Presigner, encode_key
 from recordings.stores.base import Part, SignedUrl, Upload
 from recordings.stores.gcs_errors import from_xml
 from recordings.stores.gcs_wire import Call, Wire, document
@@ -100,14 +100,19 @@ class GcsUploads:
     ) -> SignedUrl:
         """Presign with a V4 signature; asks nothing of Cloud Storage."""
         start = at or datetime.now(UTC)
-        query = []
-        if filename is not None:
-            query.append(("response-content-disposition", content_disposition(filename)))
-        if content_type is not None:
-            query.append(("response-content-type", content_type))
+        query = Download(key, filename, content_type).query()
         seconds = int(expires.total_seconds())
         url = self._presigner().url(key, seconds=seconds, at=start, method=method, query=query)
         return SignedUrl(url, start + timedelta(seconds=seconds))
+
+    def sign_many(
+        self, downloads: Iterable[Download], expires: timedelta, *, at: datetime | None = None
+    ) -> list[SignedUrl]:
+        """Presign each with a V4 signature; asks nothing of Cloud Storage."""
+        start = at or datetime.now(UTC)
+        seconds = int(expires.total_seconds())
+        end = start + timedelta(seconds=seconds)
+        return [SignedUrl(url, end) for url in self._presigner().urls(downloads, seconds=seconds, at=start)]
 
     def url(self, key: str) -> str:
         """The plain URL, in path style."""

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreUnreachableError
 from recordings.outputs import StackOutputs
-from recordings.signing import content_disposition, encode_key
+from recordings.signing import Download, encode_key
 from recordings.stores.base import AccessKey, Guards, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
 from recordings.stores.s3_connection import ATTEMPTS, Connection
 from recordings.stores.s3_errors import code_of, from_response, mapped, translate_code
@@ -213,16 +213,23 @@ class S3Store:
     ) -> SignedUrl:
         """Presign with Signature Version 4; asks nothing of S3."""
         start = at or datetime.now(UTC)
-        query = []
-        if filename is not None:
-            query.append(("response-content-disposition", content_disposition(filename)))
-        if content_type is not None:
-            query.append(("response-content-type", content_type))
+        query = Download(key, filename, content_type).query()
         seconds = int(expires.total_seconds())
         with mapped(f"signing as {self._who}"):
             presigner = self._connection.presigner
         url = presigner.url(key, seconds=seconds, at=start, method=method, query=query)
         return SignedUrl(url, start + timedelta(seconds=seconds))
+
+    def sign_many(
+        self, downloads: Iterable[Download], expires: timedelta, *, at: datetime | None = None
+    ) -> list[SignedUrl]:
+        """Presign each with Signature Version 4; asks nothing of S3."""
+        start = at or datetime.now(UTC)
+        seconds = int(expires.total_seconds())
+        with mapped(f"signing as {self._who}"):
+            presigner = self._connection.presigner
+        end = start + timedelta(seconds=seconds)
+        return [SignedUrl(url, end) for url in presigner.urls(downloads, seconds=seconds, at=start)]
 
     def url(self, key: str) -> str:
         """The plain URL, in the addressing style in which it would be signed."""
