@@ -75,9 +75,8 @@ class Digest:
 
     def diagnostic(self, severity: str, urn: str, message: str) -> None:
         """Keep a message."""
-        where = {"urn": urn} if urn else {}
         with self._lock:
-            self._messages.append({**where, "message": message, "severity": severity})
+            self._messages.append({"urn": urn, "message": message, "severity": severity})
 
     def end(self, outputs: Properties, former: Properties) -> None:
         """Print the object."""

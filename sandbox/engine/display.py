@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Final, TextIO
 
-from sandbox.engine import render
+from sandbox.engine import render, urns
 from sandbox.engine.steps import Op, Step
 from sandbox.values import Value
 
@@ -40,7 +40,6 @@ _VERBS: Final = {
 }
 _PARTS: Final = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED, Op.IMPORT_REPLACEMENT}
 _DOING: Final = {"update": "Updating", "destroy": "Destroying", "refresh": "Refreshing", "import": "Importing"}
-_ROOT: Final = "pulumi:pulumi:Stack"
 
 
 def is_hidden(step: Step) -> bool:
@@ -132,7 +131,7 @@ class Display:
             if self._messages:
                 self._line("Diagnostics:")
             for urn, messages in self._messages.items():
-                self._line(f"  {render.type_of(urn)} ({render.name_of(urn)}):" if urn else f"  {_ROOT} ({self.stack}):")
+                self._line(f"  {render.type_of(urn)} ({urns.name_of(urn)}):")
                 for message in messages:
                     self._line("    " + message.replace("\n", "\n    "))
                 self._line("")
@@ -156,7 +155,7 @@ class Display:
 
     def _block(self, step: Step) -> None:
         depth = self._depths.get(step.resource.parent, -1) + 1
-        shown = step.op is not Op.SAME or step.resource.type == _ROOT
+        shown = step.op is not Op.SAME or step.resource.type == urns.ROOT_TYPE
         self._depths[step.urn] = depth if shown else depth - 1
         if not shown:
             return

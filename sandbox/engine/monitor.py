@@ -107,18 +107,20 @@ class Monitor:
 
 
 class EngineLog:
-    """Stands in for the gRPC stub of `pulumirpc.Engine`: takes the program's messages."""
+    """Stands in for the gRPC stub of `pulumirpc.Engine`: takes the program's messages.
 
-    def __init__(self, sink: Sink) -> None:
+    Those about no resource are about the stack, whose URN is `root`. An error that is only logged fails no run.
+    """
+
+    def __init__(self, sink: Sink, root: str) -> None:
         self._sink = sink
-        self.errors = 0
+        self._root = root
 
     def Log(self, request: engine_pb2.LogRequest) -> empty_pb2.Empty:  # noqa: N802
         """Show a message, unless it is for debugging."""
         if request.severity != engine_pb2.DEBUG:
             severity = engine_pb2.LogSeverity.Name(request.severity).lower()
-            self.errors += request.severity == engine_pb2.ERROR
-            self._sink.diagnostic(severity, request.urn, request.message)
+            self._sink.diagnostic(severity, request.urn or self._root, request.message)
         return empty_pb2.Empty()
 
     def RequirePulumiVersion(  # noqa: N802

@@ -23,11 +23,6 @@ def type_of(urn: str) -> str:
     return f"{package}:{module.split('/')[0]}:{name}"
 
 
-def name_of(urn: str) -> str:
-    """The logical name of a resource."""
-    return urn.split("::", 3)[3]
-
-
 def reasons(diff: DiffResult | None) -> str:
     """The properties that differ, as ` [diff: ~tags]`."""
     if diff is None:

@@ -61,7 +61,7 @@ def preview(stack: Stack, show: Show) -> None:
     if stack.checkpoint.pending:
         number = len(stack.checkpoint.pending)
         show.diagnostic(
-            "warning", "", f"an interrupted run left {number} operation(s) open; `up` looks into them first"
+            "warning", stack.root_urn, f"an interrupted run left {number} operation(s) open; `up` looks into them first"
         )
     _run_program(stack, show, dry_run=True)
 
@@ -99,12 +99,10 @@ def adopt(stack: Stack, show: Show, goal: Goal) -> None:
         show.begin(dry_run=False)
         runner = _runner(stack, show, dry_run=False)
         deployment = Deployment(stack.name, stack.project.name, runner, stack.config())
-        root = Goal(urns.ROOT_TYPE, f"{stack.project.name}-{stack.name}", custom=False)
-        root_urn = urns.make(stack.name, stack.project.name, "", root.type, root.name)
-        if root_urn not in runner.olds:
-            deployment.register(root)
+        if stack.root_urn not in runner.olds:
+            deployment.register(Goal(urns.ROOT_TYPE, urns.name_of(stack.root_urn), custom=False))
         version = goal.version or stack.load(goal.package).version
-        deployment.adopt(replace(goal, parent=goal.parent or root_urn, version=version))
+        deployment.adopt(replace(goal, parent=goal.parent or stack.root_urn, version=version))
         runner.journal.write()
         show.end(stack.outputs(), stack.outputs())
 
@@ -140,8 +138,9 @@ def _run_program(stack: Stack, show: Show, *, dry_run: bool) -> None:
     show.begin(dry_run=dry_run)
     runner = _runner(stack, show, dry_run=dry_run)
     deployment = Deployment(stack.name, stack.project.name, runner, config)
-    program = Program(stack.project, stack.name, config, lambda line: show.diagnostic("info", "", line))
-    program.run(Monitor(deployment), EngineLog(show), dry_run=dry_run)
+    root = stack.root_urn
+    program = Program(stack.project, stack.name, config, lambda line: show.diagnostic("info", root, line))
+    program.run(Monitor(deployment), EngineLog(show, root), dry_run=dry_run)
     deletion.delete(runner, runner.journal.leftover())
     runner.journal.write()
     show.end(deployment.outputs(), former)

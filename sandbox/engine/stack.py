@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.engine import config as configs
+from sandbox.engine import urns
 from sandbox.engine.backend import Backend, state_folder
 from sandbox.engine.config import Config
 from sandbox.engine.errors import StackNotFoundError
@@ -41,6 +42,11 @@ class Stack:
     def exists(self) -> bool:
         """Whether the stack has a state file."""
         return self.backend.stack_path(self.name).exists()
+
+    @property
+    def root_urn(self) -> str:
+        """The URN of the stack itself."""
+        return urns.make(self.name, self.project.name, "", urns.ROOT_TYPE, f"{self.project.name}-{self.name}")
 
     def config(self) -> Config:
         """The merged configuration. Raises UsageError."""

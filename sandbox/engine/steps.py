@@ -80,7 +80,7 @@ class Sink(Protocol):
         """A step failed."""
 
     def diagnostic(self, severity: str, urn: str, message: str) -> None:
-        """A message about a resource, or with an empty URN about the run; `severity` is info, warning or error."""
+        """A message about a resource, or about the stack; `severity` is info, warning or error."""
 
 
 @dataclass
