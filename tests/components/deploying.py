@@ -6,6 +6,7 @@ Mocks are process-global: every run has a context of its own, so that nothing of
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import contextvars
 import json
@@ -25,7 +26,9 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
+PROJECT = "acme-video-dev"
 SECRET = "issued-secret-of-"
+JSON_KEY = '{"type": "service_account", "private_key": "issued-secret-of-the-reader"}'
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,29 @@ class _Cloud(Mocks):
         self._deployment = deployment
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        state = {**args.inputs, "arn": f"arn:aws:iam::{ACCOUNT}:user/{args.inputs.get('name', args.name)}"}
-        if args.typ.endswith(":AccessKey"):
-            state["secret"] = SECRET + args.name
+        given = args.inputs
+        state = {**given, "arn": f"arn:aws:iam::{ACCOUNT}:user/{given.get('name', args.name)}"}
+        if args.typ.endswith((":AccessKey", ":HmacKey")):
+            state |= {"secret": SECRET + args.name, "accessId": f"id-of-{args.name}"}
+        if args.typ == "gcp:serviceaccount/account:Account":
+            email = f"{given['accountId']}@{PROJECT}.iam.gserviceaccount.com"
+            name = f"projects/{PROJECT}/serviceAccounts/{email}"
+            state |= {"email": email, "member": f"serviceAccount:{email}", "name": name}
+        if args.typ == "gcp:serviceaccount/key:Key":
+            state["privateKey"] = base64.b64encode(JSON_KEY.encode()).decode()
         return f"id-of-{args.name}", state
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         self._deployment.calls.append(args.token)
+        if args.token == "gcp:organizations/getClientConfig:getClientConfig":
+            return {
+                "project": PROJECT,
+                "accessToken": "ya29",
+                "region": "",
+                "zone": "",
+                "id": "",
+                "defaultLabels": {},
+            }, []
         return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/op", "userId": "op", "id": ACCOUNT}, []
 
 

@@ -44,6 +44,8 @@ class Bucket(Kind):
         defaults={**DEFAULTS, "cors": [], "lifecycleRules": []},
         caseless=frozenset({"location"}),
         nothing={
+            **{f"cors[].{name}": ([],) for name in ("methods", "origins", "responseHeaders")},
+            "cors[].maxAgeSeconds": (0,),
             **{f"{_CONDITION}.{name}": (False,) for name in _SEND},
             **{f"{_CONDITION}.{name}": ([],) for name in _LISTS},
             f"{_CONDITION}.withState": ("ANY", ""),
