@@ -35,6 +35,7 @@ _REASONS: Final = (
     (r"password authentication failed|no password supplied|role .* does not exist", "user or password is refused"),
     (r"database .* does not exist", "there is no such database"),
     (r"connection refused", "nothing listens there"),
+    (r"couldn't get a connection", "no connection to it could be had in time"),
     (r"timeout|timed out", "it does not answer in time"),
     (r"translate host name|name or service|nodename", "its host name is unknown"),
     (r"certificate|SSL|TLS", "TLS failed"),

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from recordings.errors import HmsError
 from recordings.hms_auth import HmsCredentials
 from recordings.hms_models import ACTIVE, PresignedUrl, Recording, RecordingAsset, Room, Template
-from recordings.hms_wire import Wire, as_list, as_object, path
+from recordings.hms_wire import TIMEOUT, Wire, as_list, as_object, path
 from recordings.retry import RetryPolicy, Timing
 
 M = TypeVar("M", bound=BaseModel)
@@ -38,9 +38,10 @@ class HmsClient:
         transport: httpx.BaseTransport | None = None,
         policy: RetryPolicy | None = None,
         timing: Timing | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._wire = Wire(credentials, transport=transport, policy=policy, timing=timing, tell=tell)
+        self._wire = Wire(credentials, transport=transport, policy=policy, timing=timing, timeout=timeout, tell=tell)
 
     def __enter__(self) -> Self:
         return self

@@ -67,6 +67,7 @@ class Wire:
         transport: httpx.BaseTransport | None = None,
         policy: RetryPolicy | None = None,
         timing: Timing | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._policy = policy or RetryPolicy()
@@ -78,7 +79,7 @@ class Wire:
             auth=credentials.auth(self._timing.now),
             transport=transport,
             mounts=None if transport else _DIRECT,
-            timeout=TIMEOUT,
+            timeout=timeout,
             follow_redirects=False,
             headers={"Accept": "application/json"},
         )

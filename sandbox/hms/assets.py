@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Final
 
-from sandbox.hms.http import Json, Refusal, Request, Routes, filtered, not_found, page
+from sandbox.hms.http import Json, Listing, Refusal, Request, Routes, filtered, not_found, page
 from sandbox.hms.movie import Movie
 from sandbox.hms.state import State, new_id, now, public
 from sandbox.hms.storage import Storage
@@ -13,6 +13,7 @@ from sandbox.hms.uploads import Uploader, UploadError
 
 _DEFAULT_SECONDS: Final = 3 * 24 * 3600
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
+_FILTERS: Final = ("room_id", "session_id", "status")
 
 
 class Assets:
@@ -21,6 +22,7 @@ class Assets:
     def __init__(self, state: State, uploader: Uploader) -> None:
         self._state = state
         self._uploader = uploader
+        self._all = Listing(())
 
     def routes(self, routes: Routes) -> None:
         """Add them."""
@@ -62,8 +64,13 @@ class Assets:
 
     def list(self, request: Request) -> Json:
         """Recording assets, newest first, paged."""
-        found = filtered(request, self._state.assets.values(), "room_id", "session_id", "status")
-        return page(request, [public(asset) for asset in found])
+        if any(request.query.get(name) for name in _FILTERS):
+            answer = page(request, filtered(request, self._state.assets.values(), *_FILTERS))
+        else:
+            if len(self._all) != len(self._state.assets):  # none is ever taken away
+                self._all = Listing(self._state.assets.values())
+            answer = self._all.page(request)
+        return {**answer, "data": [public(asset) for asset in answer["data"]]}
 
     def get(self, request: Request, asset_id: str) -> Json:
         """One recording asset."""
