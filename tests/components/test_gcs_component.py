@@ -55,10 +55,11 @@ def bound(deployment: Deployment, role: str) -> list[dict[str, Any]]:
     return [deployment.inputs("bucketIAMMember", name) for name in names]
 
 
-def granted(bindings: list[Binding], bucket_name: str = BUCKET) -> list[dict[str, Any]]:
-    """The same, from the policies as data."""
+def granted(email: str, bindings: list[Binding], bucket_name: str = BUCKET) -> list[dict[str, Any]]:
+    """The same for `email`, from the policies as data."""
+    member = f"serviceAccount:{email}"
     return [
-        {"bucket": bucket_name, "role": b["role"], "member": b["members"][0], "condition": dict(b["condition"])}
+        {"bucket": bucket_name, "role": b["role"], "member": member, "condition": dict(b["condition"])}
         for b in sorted(bindings, key=lambda b: b["role"])
     ]
 
@@ -71,7 +72,7 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
         "pathPrefix",
         "a/b/",
         lambda d: bound(d, "writer"),
-        granted(writer_bindings(BUCKET, "a/b/", WriterAccess.FULL, WRITER)),
+        granted(WRITER, writer_bindings(BUCKET, "a/b/", WriterAccess.FULL)),
     ),
     (
         "pathPrefix",
@@ -79,19 +80,19 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
         lambda d: [r["condition"].get("matchesPrefixes") for r in rules(d, "Delete")][1:],
         [["a/.verify/"]] * 2,
     ),
-    ("pathPrefix", "", lambda d: bound(d, "reader"), granted(reader_bindings(BUCKET, "", READER))),
+    ("pathPrefix", "", lambda d: bound(d, "reader"), granted(READER, reader_bindings(BUCKET, ""))),
     ("corsOrigins", ["https://a.example"], lambda d: bucket(d)["cors"][0]["origins"], ["https://a.example"]),
     (
         "writerAccess",
         "read-write",
         lambda d: bound(d, "writer"),
-        granted(writer_bindings(BUCKET, "recordings/", WriterAccess.READ_WRITE, WRITER)),
+        granted(WRITER, writer_bindings(BUCKET, "recordings/", WriterAccess.READ_WRITE)),
     ),
     (
         "writerAccess",
         "upload-only",
         lambda d: bound(d, "writer"),
-        granted(writer_bindings(BUCKET, "recordings/", WriterAccess.UPLOAD_ONLY, WRITER)),
+        granted(WRITER, writer_bindings(BUCKET, "recordings/", WriterAccess.UPLOAD_ONLY)),
     ),
     ("writerName", "writer", lambda d: d.inputs("account", "recordings-writer")["accountId"], "writer"),
     ("readerName", "reader", lambda d: d.inputs("account", "recordings-reader")["accountId"], "reader"),
@@ -147,7 +148,7 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
         "formerBuckets",
         [{"bucketName": "old", "region": "EU", "pathPrefix": "p/"}],
         lambda d: [m for m in bound(d, "reader") if m["bucket"] == "old"],
-        granted(reader_bindings("old", "p/", READER), "old"),
+        granted(READER, reader_bindings("old", "p/"), "old"),
     ),
     (
         "formerBuckets",
@@ -169,7 +170,7 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
         "writerExternal",
         EXTERNAL,
         lambda d: bound(d, "writer"),
-        granted(writer_bindings(BUCKET, "recordings/", WriterAccess.FULL, EXTERNAL["principal"])),
+        granted(EXTERNAL["principal"], writer_bindings(BUCKET, "recordings/", WriterAccess.FULL)),
     ),
 ]
 
