@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from sandbox.providers.aws import AwsProvider
 from sandbox.providers.aws.cloud import Cloud, CloudError, loopback_endpoint
-from sandbox.providers.aws.iam_key import smtp_password
+from sandbox.providers.aws.iam_key import AccessKey, smtp_password
 from sandbox.providers.aws.shapes import from_api, to_api
 from sandbox.providers.base import ProviderError, ResourceState
 from sandbox.values import UNKNOWN, Properties
@@ -266,3 +268,29 @@ def test_spelling_of_the_api_goes_both_ways(settings: Properties, tags: dict[str
     spelt = to_api(whole)
     assert {"ID", "SSEAlgorithm", "KMSMasterKeyID", "Tags"} <= set(spelt)
     assert from_api(spelt) == whole
+
+
+@pytest.mark.parametrize(
+    ("used", "left"), [(None, ["AKIAOLD"]), (datetime(2026, 1, 3, tzinfo=UTC), ["AKIAOLD", "AKIANEW"])]
+)
+def test_key_that_was_ever_used_is_never_taken_for_lost(used: datetime | None, left: list[str]) -> None:
+    """Only the newest unknown key can be what an interrupted create left, and nobody can have used that."""
+    held = {"AKIAOLD": datetime(2026, 1, 1, tzinfo=UTC), "AKIANEW": datetime(2026, 1, 2, tzinfo=UTC)}
+
+    def list_access_keys(UserName: str) -> Any:  # noqa: N803  # the API's own name, here and below
+        return {"AccessKeyMetadata": [{"AccessKeyId": id_, "CreateDate": date} for id_, date in held.items()]}
+
+    def get_access_key_last_used(AccessKeyId: str) -> Any:  # noqa: N803
+        return {"AccessKeyLastUsed": {"LastUsedDate": used} if used else {}}
+
+    def delete_access_key(UserName: str, AccessKeyId: str) -> None:  # noqa: N803
+        del held[AccessKeyId]
+
+    iam = SimpleNamespace(
+        list_access_keys=list_access_keys,
+        get_access_key_last_used=get_access_key_last_used,
+        delete_access_key=delete_access_key,
+    )
+    cloud: Any = SimpleNamespace(iam=iam, asking=Cloud().asking)
+    assert AccessKey(cloud).find({"user": "u"}, []) is None
+    assert list(held) == left

@@ -177,10 +177,11 @@ def test_check_refuses_a_missing_required_property(kind: Kind) -> None:
 
 def test_check_looks_into_nested_values() -> None:
     """A fault deep inside is told by its whole path."""
-    rules = [{"allowedMethods": ["GET", 7], "allowedOrigins": ["*"], "maxAge": 1}]
+    rules = [{"allowedMethods": ["GET", 7], "allowedOrigins": ["*"], "maxAge": 1, "maxAgeSeconds": True}]
     type_ = "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration"
     failures = PROVIDER.check(type_, "x", None, {"bucket": "b", "corsRules": rules}).failures
-    assert {f.property for f in failures} == {"corsRules[0].maxAge", "corsRules[0].allowedMethods[1]"}
+    found = {f.property for f in failures}
+    assert found == {"corsRules[0].maxAge", "corsRules[0].allowedMethods[1]", "corsRules[0].maxAgeSeconds"}
 
 
 def test_check_takes_unknown_values_and_leaves_out_nulls() -> None:

@@ -103,7 +103,7 @@ class AccessKey(Kind):
         """Delete the key that an interrupted create left, and give None.
 
         Its secret can never be read again: it is of no use, and one of only two. It is the user's newest key that no
-        state knows; one that was ever used is somebody else's and stays.
+        state knows; one that was ever used is somebody else's and stays (the emulator notes no use, AWS does).
         """
         user, iam = inputs["user"], self._cloud.iam
         try:
