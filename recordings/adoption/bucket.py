@@ -78,7 +78,7 @@ def _judge_cors(proposal: Proposal, facts: BucketFacts, file: StackFile) -> None
     if wanted is None and found and "*" not in found:
         proposal.set("corsOrigins", found)
         wanted = found
-    origins = wanted if isinstance(wanted, list) else file.value("corsOrigins") or ["*"]
+    origins = wanted if isinstance(wanted, list) else ["*"]
     for number, rule in enumerate(facts.cors, start=1):
         lost = [
             *sorted({*rule.get("AllowedMethods", ())} - METHODS),

@@ -48,7 +48,7 @@ class Proposal:
         if unknown := sorted({*accepted} - names):
             legal = ", ".join(sorted(names)) or "nothing, as nothing is to be accepted"
             raise UsageError(f"--accept {', '.join(unknown)}: nothing of that name is found here; legal: {legal}")
-        return [each for each in self.findings if not (each.acceptable and each.name in accepted)]
+        return [each for each in self.findings if each.name not in accepted]
 
 
 def foreign_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -29,6 +29,11 @@ class Wish:
     reader_policy: str | None = None
     prefix: str | None = None
 
+    @property
+    def stack_name(self) -> str:
+        """The name alone, of a stack that may be given as organisation/project/name."""
+        return self.stack.rpartition("/")[2]
+
 
 def propose(wish: Wish, file: StackFile, surveyor: Surveyor) -> Proposal:
     """Look at everything and judge it. Raises StoreError, UsageError, and GuardError for the wrong account."""
@@ -40,7 +45,7 @@ def propose(wish: Wish, file: StackFile, surveyor: Surveyor) -> Proposal:
         )
     proposal = Proposal()
     bucket = surveyor.bucket(wish.bucket)
-    judge_bucket(proposal, bucket, file, wish.stack)
+    judge_bucket(proposal, bucket, file, wish.stack_name)
     if wish.prefix is not None:
         proposal.set("pathPrefix", wish.prefix)
     prefix = wish.prefix if wish.prefix is not None else str(file.value("pathPrefix") or "")
@@ -64,9 +69,9 @@ def _judge_users(
     for role, (name, policy) in wishes.items():
         if name is not None:
             found.append(surveyor.user(name))
-            judge_user(proposal, found[-1], role, policy, bucket, file, wish.stack)
+            judge_user(proposal, found[-1], role, policy, bucket, file, wish.stack_name)
         elif not file.value(f"{role}External"):
-            new = file.value(f"{role}Name") or DEFAULT_NAMES[role].format(stack=wish.stack)
+            new = file.value(f"{role}Name") or DEFAULT_NAMES[role].format(stack=wish.stack_name)
             if surveyor.has_user(new):
                 judge_new_user(proposal, role, new)
     return found

@@ -7,6 +7,7 @@ is stored encrypted stays as it is and is never read.
 from __future__ import annotations
 
 import io
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -42,8 +43,12 @@ class StackFile:
         return cls(path, before, document, {key: _default(entry) for key, entry in schema.items()})
 
     def given(self, name: str) -> Any:
-        """What the file says of a key of the namespace `recordings`, or None; a secret is `{secure: …}`."""
-        return self.at(f"{NAMESPACE}:{name}")
+        """What the file says of a key of the namespace `recordings`, or None; a secret is `{secure: …}`.
+
+        `pulumi config set` writes numbers, booleans and lists as text too, so text is read as the schema's type.
+        """
+        found = self.at(f"{NAMESPACE}:{name}")
+        return _typed(found, self._defaults.get(name)) if isinstance(found, str) else found
 
     def value(self, name: str) -> Any:
         """As `given`, with the project's default where the file says nothing; empty text, list and map are None."""
@@ -121,3 +126,13 @@ def _mapping(value: Any, path: Path) -> Any:
 
 def _default(entry: Any) -> Any:
     return entry.get("default") if isinstance(entry, dict) else entry
+
+
+def _typed(text: str, default: Any) -> Any:
+    """Read text as the type of `default`; what can't be is left for the settings to refuse."""
+    if not isinstance(default, bool | int | list | dict):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

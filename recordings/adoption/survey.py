@@ -101,9 +101,9 @@ class Surveyor:
         return self._session.client(service, region_name=region or self._region, config=config)  # type: ignore[call-overload]
 
     def _locate(self, name: str, account: str) -> str:
-        s3 = self._client("s3")
-        answer = s3.head_bucket(Bucket=name, ExpectedBucketOwner=account)
-        found = answer.get("BucketRegion") or s3.get_bucket_location(Bucket=name).get("LocationConstraint")
+        """GetBucketLocation, where nothing means us-east-1 and `EU` eu-west-1. HeadBucket would give no reason."""
+        answer = self._client("s3").get_bucket_location(Bucket=name, ExpectedBucketOwner=account)
+        found = answer.get("LocationConstraint")
         return "eu-west-1" if found == "EU" else str(found or "us-east-1")
 
 

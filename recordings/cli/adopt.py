@@ -83,7 +83,7 @@ def perform(frame: Frame, wish: Wish, cwd: Path, accept: Sequence[str], *, dry_r
         frame.tell(f"stack {wish.stack} owns s3://{wish.bucket} already: nothing to do")
         frame.result({"owned": True, "bucket": wish.bucket, "dryRun": dry_run}, lambda _: None)
         return
-    file = StackFile.open(cwd / f"Pulumi.{wish.stack.rpartition('/')[2]}.yaml")
+    file = StackFile.open(cwd / f"Pulumi.{wish.stack_name}.yaml")
     proposal = propose(wish, file, Surveyor(file.at("aws:region")))
     for note in proposal.notes:
         frame.tell(f"note: {note}")

@@ -83,6 +83,22 @@ def test_values_come_from_the_file_or_the_schema(path: Path) -> None:
     assert (file.value("kmsKey"), file.value("corsOrigins"), file.at("aws:region")) == (None, ["*"], "us-east-1")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("forceDestroy", "false", False),
+        ("retentionDays", "90", 90),
+        ("corsOrigins", '["https://a.example"]', ["https://a.example"]),
+        ("tags", '{"a":"1"}', {"a": "1"}),
+        ("bucketName", "12345", "12345"),
+        ("forceDestroy", "perhaps", "perhaps"),
+    ],
+)
+def test_text_is_read_as_the_schema_s_type(tmp_path: Path, name: str, text: str, expected: Any) -> None:
+    """`pulumi config set` quotes what it writes; 'false' is not true."""
+    assert stack_file(tmp_path, **{name: text}).given(name) == expected
+
+
 @pytest.mark.parametrize("text", ["config: [", "- a", "config: 3", "config:\n  a: 1\n  a: 2\n", "\x00"])
 def test_file_that_is_no_configuration_is_an_error(path: Path, text: str) -> None:
     """It is named, and not touched."""
