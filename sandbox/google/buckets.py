@@ -24,6 +24,8 @@ from sandbox.google.policies import Caller, Target, etag
 
 _DEFAULT_SOFT_DELETE: Final = {"retentionDurationSeconds": "604800"}
 _LOCK_DAYS: Final = 90
+_KEY_LOCATIONS: Final = {"EU": "EUROPE"}
+"""Where Cloud KMS has the keys for a bucket, where that is called otherwise."""
 _RESERVED: Final = ("batch", "download", "storage", "token", "upload")
 _PAGE: Final = 1000
 
@@ -289,7 +291,7 @@ def _check_key(cloud: Cloud, stored: Json) -> None:
         raise invalid(
             "Invalid Cloud KMS key name; it must be projects/*/locations/*/keyRings/*/cryptoKeys/*.", "CloudKmsBadKey"
         )
-    if location.upper() != stored["location"]:
+    if location.upper() != _KEY_LOCATIONS.get(stored["location"], stored["location"]):
         raise invalid(
             f"Cloud KMS key location {location} not allowed for a bucket in {stored['location']}.",
             "CloudKmsKeyLocationNotAllowed",

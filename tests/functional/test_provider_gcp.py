@@ -29,7 +29,7 @@ CONDITION = {
     "title": "under the prefix",
     "expression": "resource.name.startsWith('projects/_/buckets/{bucket}/objects/p/')",
 }
-KMS = "projects/p/locations/eu/keyRings/r/cryptoKeys/k"
+KMS = "projects/p/locations/europe/keyRings/r/cryptoKeys/k"
 
 
 @dataclass(frozen=True)
@@ -425,16 +425,12 @@ def test_policy_that_forbids_keys_is_explained(
 
 
 def test_key_that_storage_may_not_use_is_explained(organisation: Lab, provider: Provider) -> None:
-    """The bucket is not made, and the message says who has to allow what."""
+    """The bucket is not made, and the message says who has to allow what; with the right it is."""
     name = f"b-{uuid4().hex[:12]}"
-    inputs = {
-        "name": name,
-        "location": "EUROPE-WEST1",
-        "encryption": {"defaultKmsKeyName": KMS.replace("eu", "europe-west1", 1)},
-    }
+    inputs = {"name": name, "location": "EU", "encryption": {"defaultKmsKeyName": KMS}}
     with pytest.raises(ProviderError, match=rf"{name}.*Cloud KMS key.*authorize-cmek"):
         provider.create(BUCKET, inputs, preview=False)
-    organisation.switch(kmsKeys=[inputs["encryption"]["defaultKmsKeyName"]])  # type: ignore[index]
+    organisation.switch(kmsKeys=[KMS])
     state = provider.create(BUCKET, inputs, preview=False)
     _assert_same(provider, BUCKET, state, inputs)
     provider.delete(BUCKET, state)

@@ -98,22 +98,27 @@ def engine(sandbox: Sandbox, tmp_path: Path) -> Make:
     return make
 
 
-def own_project(folder: Path, stack: str) -> Path:
-    """A project folder with this repository's program."""
+def own_project(folder: Path, stack: str, provider: str) -> Path:
+    """A project folder with this repository's program, for a bucket of `provider`."""
     folder.mkdir()
     for name in ("Pulumi.yaml", "__main__.py"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(sys.prefix)  # Pulumi.yaml names it; where it is missing, the CLI would make one.
     settings = {"bucketName": f"handed-over-{stack}", "forceDestroy": True, "corsOrigins": ["https://a.example"]}
-    config = {"aws:region": "us-east-1", **{f"recordings:{key}": value for key, value in settings.items()}}
+    settings["provider"] = provider
+    place = {"aws:region": "us-east-1", "gcp:region": "europe-west1"}
+    config = {**place, **{f"recordings:{key}": value for key, value in settings.items()}}
     (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
     return folder
 
 
+@pytest.mark.parametrize("provider", ["s3", "gcs"])
 @pytest.mark.parametrize(("first", "second"), [("real", "embedded"), ("embedded", "real")])
-def test_stack_moves_between_the_engines_with_no_change(first: str, second: str, engine: Make, tmp_path: Path) -> None:
+def test_stack_moves_between_the_engines_with_no_change(
+    first: str, second: str, provider: str, engine: Make, tmp_path: Path
+) -> None:
     """Deployed by one, the other sees no change; changed by the other, the first sees none; and either destroys."""
-    project = own_project(tmp_path / "project", first)
+    project = own_project(tmp_path / "project", first, provider)
     maker, taker = engine(first, project, first), engine(second, project, first)
     if first == "real":
         maker.run("stack", "init")
