@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ import pytest
 
 from sandbox.providers import load
 from sandbox.providers.base import Provider, ProviderError, ResourceState
+from sandbox.providers.gcp.bucket_member import BucketMember
+from sandbox.providers.gcp.cloud import Cloud
 from sandbox.servers import Sandbox
 from sandbox.values import UNKNOWN, Properties
 
@@ -264,23 +267,47 @@ def test_what_exists_is_not_taken_over(type_: str, what: str, provider: Provider
         provider.create(type_, inputs, preview=False)
 
 
-def test_members_that_come_at_once_are_all_there(provider: Provider, lab: Lab, bucket: str, email: str) -> None:
-    """A bucket's policy is one document; nobody overwrites another, be it this provider or somebody else."""
-    roles = ["objectViewer", "objectCreator", "objectAdmin", "objectUser"]
-    inputs = [
-        {"bucket": bucket, "role": f"roles/storage.{role}", "member": f"serviceAccount:{email}"} for role in roles
-    ]
-    other = load("gcp")
-    other.configure({})
-    with ThreadPoolExecutor(8) as pool:
-        made = [
-            pool.submit(each.create, MEMBER, given, preview=False)
-            for given, each in zip(inputs, [provider, other] * 2, strict=True)
-        ]
-        assert len({state.result().id for state in made}) == len(roles)
+class MeddledCloud(Cloud):
+    """Somebody else changes the bucket's policy each time before it is written, as often as `meddle` is there to."""
+
+    meddle: list[Callable[[], None]]
+
+    def call(self, doing: str, method: str, service: str, path: str, *more: Any, **further: Any) -> Any:
+        if method == "PUT" and self.meddle:
+            self.meddle.pop()()
+        return super().call(doing, method, service, path, *more, **further)
+
+
+def held(lab: Lab, bucket: str, email: str) -> set[str]:
     policy = lab.operator.get(f"/storage/v1/b/{bucket}/iam").json()
-    held = {b["role"] for b in policy["bindings"] if f"serviceAccount:{email}" in b["members"]}
-    assert held == {given["role"] for given in inputs}
+    return {b["role"].rpartition(".")[2] for b in policy["bindings"] if f"serviceAccount:{email}" in b["members"]}
+
+
+def test_member_and_a_change_in_between_are_both_there(provider: Provider, lab: Lab, bucket: str, email: str) -> None:
+    """A bucket's policy is one document: what somebody else wrote between read and write is not overwritten."""
+    cloud = MeddledCloud()
+    cloud.configure({})
+    who = f"serviceAccount:{email}"
+    roles = ("objectCreator", "objectUser")
+    cloud.meddle = [partial(lab.grant, bucket, (role, who, None)) for role in roles]
+    inputs = {"bucket": bucket, "role": "roles/storage.objectViewer", "member": who}
+    state = BucketMember(cloud).create(inputs)
+    assert held(lab, bucket, email) == {*roles, "objectViewer"}
+    cloud.meddle = [partial(lab.grant, bucket, ("objectAdmin", who, None))]
+    BucketMember(cloud).delete(state)
+    assert held(lab, bucket, email) == {*roles, "objectAdmin"}
+
+
+def test_policy_that_never_rests_is_given_up(provider: Provider, lab: Lab, bucket: str, email: str) -> None:
+    """With Google's words, after a number of tries."""
+    cloud = MeddledCloud()
+    cloud.configure({})
+    who = f"serviceAccount:{email}"
+    roles = itertools.cycle(("objectCreator", "objectUser", "objectAdmin"))
+    cloud.meddle = [lambda: lab.grant(bucket, (next(roles), who, "resource.type == 'x'"))] * 20
+    with pytest.raises(ProviderError, match=r"granting roles/storage.objectViewer .*412 .*concurrent policy changes"):
+        BucketMember(cloud).create({"bucket": bucket, "role": "roles/storage.objectViewer", "member": who})
+    assert len(cloud.meddle) == 12
 
 
 def test_member_leaves_others_where_they_are(provider: Provider, lab: Lab, bucket: str, email: str) -> None:

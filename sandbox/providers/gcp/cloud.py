@@ -49,6 +49,7 @@ _NEXT_ACT: Final[Mapping[tuple[int, str], str]] = {
     (409, "not empty"): "Empty the bucket, or set forceDestroy and deploy once before it is deleted.",
     (404, "bucket"): "Declare the bucket, or depend on it.",
     (404, "ervice account"): "Declare the service account, or depend on it.",
+    (412, "concurrent"): "Somebody else changes it all the time: run it again.",
     (429, "limit"): "Delete one that is no longer used first.",
 }
 """By HTTP status and a word of the message; of those that fit, the last."""
