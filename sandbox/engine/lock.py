@@ -2,6 +2,7 @@
 
 Among our own runs a kernel lock decides, which goes with its process however that ends. For the real CLI we also keep
 its kind of lock file, and honour those that it keeps; a file whose process is gone on this machine holds nobody up.
+Nor does a file of ours, once the kernel lock is free: its process may still be listed, killed but not waited for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from pathlib import Path
 
 from sandbox.engine.errors import LockedError
 from sandbox.engine.state import now
+
+_OURS = "kernelLock"
+"""Marks a lock file whose process held the kernel lock as well; the real CLI reads over it."""
 
 
 @contextmanager
@@ -40,7 +44,13 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def _holder() -> dict[str, object]:
-    return {"pid": os.getpid(), "username": getpass.getuser(), "hostname": socket.gethostname(), "timestamp": now()}
+    return {
+        "pid": os.getpid(),
+        "username": getpass.getuser(),
+        "hostname": socket.gethostname(),
+        "timestamp": now(),
+        _OURS: True,
+    }
 
 
 def _refuse_others(folder: Path, own: Path) -> None:
@@ -65,9 +75,12 @@ def _read(file: Path) -> dict[str, object]:
 
 
 def _is_dead(holder: dict[str, object]) -> bool:
+    """Whether the run of this lock file is over; called with the kernel lock in hand."""
     pid = holder.get("pid")
     if holder.get("hostname") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
         return False
+    if holder.get(_OURS):
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from sandbox.engine import run
 from sandbox.engine.errors import CancelledError, DeploymentError, LockedError, UsageError
+from sandbox.engine.lock import hold
 from sandbox.engine.state import Checkpoint, Operation, Resource
 from sandbox.engine.watch import UncertainError, Watched
 from sandbox.providers.base import ProviderError, ResourceState
@@ -201,6 +204,22 @@ def test_second_run_is_locked_out(bench: Bench) -> None:
         pass
     with where.backend.lock("dev"):
         pass
+
+
+def test_lock_of_a_killed_run_that_nobody_waited_for_holds_nobody_up(tmp_path: Path) -> None:
+    """Killed in the middle, a run is over although its process id is still listed, and may be for as long as it is."""
+    code = "import sys,pathlib,time;from sandbox.engine.lock import hold\nwith hold(pathlib.Path(sys.argv[1])):\n"
+    code += "  print('held', flush=True);time.sleep(60)"
+    run_ = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "dev")], stdout=subprocess.PIPE)
+    with run_:
+        assert run_.stdout is not None
+        run_.stdout.readline()
+        with pytest.raises(LockedError, match=f"pid {run_.pid}"), hold(tmp_path / "dev"):
+            pass
+        run_.kill()
+        os.waitid(os.P_PID, run_.pid, os.WEXITED | os.WNOWAIT)
+        with hold(tmp_path / "dev"):
+            pass
 
 
 def test_lock_of_a_dead_process_holds_nobody_up(bench: Bench) -> None:
