@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic import ValidationInfo as Info
@@ -26,8 +26,8 @@ from recordings.outputs import FormerBucket
 AccountName = Annotated[Text, AfterValidator(gcs_rules.account_name)]
 BucketName = Annotated[Text, AfterValidator(gcs_rules.bucket_name)]
 Location = Annotated[Text, AfterValidator(gcs_rules.location)]
-_ENDPOINT: str = "GOOGLE_STORAGE_CUSTOM_ENDPOINT"
-_JSON_API: str = "/storage/v1/"
+_ENDPOINT: Final = "GOOGLE_STORAGE_CUSTOM_ENDPOINT"
+_JSON_API: Final = "/storage/v1/"
 
 
 class GcsExternalKey(ExternalKey):
