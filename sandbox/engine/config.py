@@ -67,7 +67,7 @@ def load(project: Project, stack: str, file: StackFile, decrypt: Callable[[str],
 
 def _open(raw: Any, decrypt: Callable[[str], str]) -> tuple[str, bool]:
     if isinstance(raw, dict) and set(raw) == {"secure"}:
-        return decrypt(raw["secure"]), True
+        return decrypt(str(raw["secure"])), True
     if isinstance(raw, dict | list):
         secret = False
 
@@ -76,7 +76,7 @@ def _open(raw: Any, decrypt: Callable[[str], str]) -> tuple[str, bool]:
             if isinstance(item, dict):
                 if set(item) == {"secure"}:
                     secret = True
-                    return decrypt(item["secure"])
+                    return decrypt(str(item["secure"]))
                 return {key: walk(value) for key, value in item.items()}
             return [walk(value) for value in item] if isinstance(item, list) else item
 

@@ -12,13 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from sandbox.engine.errors import UnsupportedError, UsageError
 
 _KNOWN: Final = {"name", "runtime", "main", "description", "author", "website", "license", "config", "template",
                  "backend", "requiredPulumiVersion"}  # fmt: skip
 _KNOWN_STACK: Final = {"config", "encryptionsalt", "secretsprovider"}
+_FORMS: Final = {dict: "a mapping of keys", str: "text"}
+_P = TypeVar("_P", str, dict[str, Any])
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -46,7 +48,7 @@ class Project:
     @classmethod
     def _read(cls, file: Path) -> Self:
         raw = read_yaml(file)
-        unknown = sorted(set(raw) - _KNOWN)
+        unknown = sorted(map(str, raw.keys() - _KNOWN))
         if unknown:
             raise UnsupportedError(f"{file}: {', '.join(unknown)} is not supported; supported: {sorted(_KNOWN)}")
         name = raw.get("name")
@@ -56,11 +58,10 @@ class Project:
         language = runtime.get("name") if isinstance(runtime, dict) else runtime
         if language != "python":
             raise UnsupportedError(f"{file}: runtime {language!r} is not supported; this engine runs python")
-        schema = raw.get("config") or {}
-        if not isinstance(schema, dict):
-            raise UnsupportedError(f"{file}: config must be a mapping of keys, not {schema!r}")
-        backend = raw.get("backend") or {}
-        return cls(name, file.parent, file.parent / (raw.get("main") or "."), schema, backend.get("url"))
+        schema = _part(file, raw, "config", {})
+        _check_schema(file, schema)
+        url = _part(file, _part(file, raw, "backend", {}), "url", "") or None
+        return cls(name, file.parent, file.parent / _part(file, raw, "main", "."), schema, url)
 
     def stack_file(self, stack: str) -> Path:
         """Where the configuration of a stack is kept."""
@@ -81,12 +82,12 @@ class StackFile:
         if not path.exists():
             return cls(path)
         raw = read_yaml(path)
-        unknown = sorted(set(raw) - _KNOWN_STACK)
+        unknown = sorted(map(str, raw.keys() - _KNOWN_STACK))
         if unknown:
             raise UnsupportedError(f"{path}: {', '.join(unknown)} is not supported; supported: {sorted(_KNOWN_STACK)}")
         if raw.get("secretsprovider", "passphrase") != "passphrase":
             raise UnsupportedError(f"{path}: secretsprovider {raw['secretsprovider']!r}: only passphrase is supported")
-        return cls(path, raw.get("encryptionsalt"), raw.get("config") or {})
+        return cls(path, _part(path, raw, "encryptionsalt", "") or None, _part(path, raw, "config", {}))
 
     def write(self) -> None:
         """Replace the file in one step."""
@@ -106,6 +107,27 @@ def check_stack_name(name: str) -> str:
     if not _NAME.fullmatch(short) or short in {".", ".."}:
         raise UsageError(f"stack name {name!r} must be 1 to 100 letters, digits, '-', '_' and '.'")
     return short
+
+
+def _check_schema(file: Path, schema: Mapping[str, Any]) -> None:
+    """Refuse a key's entry of another form than `{type, items, default, …}` or a plain default. Raises UsageError."""
+    for key, entry in schema.items():
+        while isinstance(entry, dict):
+            if not isinstance(entry.get("items", {}), dict):
+                raise UsageError(f"{file}: config {key!r}: items must be a mapping, not {entry['items']!r}")
+            entry = entry.get("items")
+
+
+def _part(file: Path, raw: Mapping[str, Any], name: str, absent: _P) -> _P:
+    """One entry of `raw`; `absent` is given where there is none, and tells its type. Raises UsageError."""
+    found = raw.get(name)
+    if found is None:
+        return absent
+    if not isinstance(found, type(absent)):
+        raise UsageError(f"{file}: {name} must be {_FORMS[type(absent)]}, not {found!r}")
+    if isinstance(found, dict) and not all(isinstance(key, str) for key in found):
+        raise UsageError(f"{file}: {name} must have keys that are text: put {list(found)} in quotes")
+    return found
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

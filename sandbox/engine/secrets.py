@@ -63,9 +63,13 @@ class SecretsManager:
         """Take up the manager that `salt` describes. Raises UsageError if the passphrase is not its."""
         version, _, rest = salt.partition(":")
         encoded, _, probe = rest.partition(":")
-        if version != "v1" or not probe:
+        try:
+            raw = b64decode(encoded)
+        except ValueError:
+            raw = b""
+        if version != "v1" or not raw or not probe:
             raise UsageError(f"encryptionsalt {salt!r} cannot be used: expected v1:<salt>:v1:<nonce>:<ciphertext>")
-        manager = cls(_derive(phrase, b64decode(encoded)), salt)
+        manager = cls(_derive(phrase, raw), salt)
         try:
             correct = manager.decrypt(probe) == _PROBE
         except UsageError:

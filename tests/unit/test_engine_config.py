@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sandbox.engine import paths
 from sandbox.engine.config import Config, full_key, load
-from sandbox.engine.errors import UnsupportedError, UsageError
+from sandbox.engine.errors import EngineError, UnsupportedError, UsageError
 from sandbox.engine.project import Project, StackFile, check_stack_name
+from sandbox.engine.secrets import SecretsManager
 
 
 def _project(folder: Path, **content: Any) -> Project:
@@ -53,6 +57,39 @@ def test_broken_yaml_names_the_place(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: [\n")
     with pytest.raises(UsageError, match=r"Pulumi.yaml.*line 2"):
         Project.find(tmp_path)
+
+
+SALTED = SecretsManager.create("x")
+_YAML = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("a:v1-/=", max_size=8) | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["secure", "type", "items", "default", "url", "a:b", 1, None]), inner, max_size=2
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@given(
+    _YAML | st.fixed_dictionaries({}, optional={"name": st.just("g"), "runtime": st.just("python"), "config": _YAML}),
+    _YAML | st.fixed_dictionaries({}, optional={"encryptionsalt": _YAML, "config": _YAML}),
+)
+def test_files_of_any_content_are_used_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, project_file: Any, stack_file: Any
+) -> None:
+    """Whatever YAML stands in them: a configuration, or an error of ours."""
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project_file))
+    (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump(stack_file))
+    with contextlib.suppress(EngineError):
+        file = StackFile.read(folder / "Pulumi.dev.yaml")
+        manager = SecretsManager.open("x", file.salt) if file.salt else SALTED
+        load(Project("golden", folder, folder), "dev", file, manager.decrypt)
+    with contextlib.suppress(EngineError):
+        project = Project.find(folder)
+        load(project, "dev", StackFile(folder / "none"), SALTED.decrypt)
 
 
 def test_missing_project_is_named(tmp_path: Path) -> None:
