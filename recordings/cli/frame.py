@@ -105,7 +105,7 @@ def pulumi(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[
 
     Raises UsageError where it can't be run.
     """
-    command = shlex.split(os.environ.get("PULUMI_COMMAND", "pulumi"))
+    command = _pulumi_command(os.environ.get("PULUMI_COMMAND") or "pulumi")
     said = subprocess.PIPE if quiet else None
     try:
         return subprocess.run([*command, *arguments], stdout=subprocess.PIPE, stderr=said, text=True, check=False)  # noqa: S603
@@ -114,6 +114,14 @@ def pulumi(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[
             f"{command[0]!r} cannot be run ({error.strerror}): install pulumi, name another command in "
             "PULUMI_COMMAND, or give --outputs FILE where that is an option"
         ) from None
+
+
+def _pulumi_command(text: str) -> list[str]:
+    try:
+        command = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"PULUMI_COMMAND cannot be read as a command ({error}): {text!r}; legal: pulumi") from None
+    return command or ["pulumi"]
 
 
 def run(action: Callable[[], None], *, as_json: bool = False) -> None:
