@@ -101,9 +101,15 @@ class StackFile:
         scratch.replace(self.path)
 
 
-def check_stack_name(name: str) -> str:
-    """Give the last part of `name` or `organization/project/name`. Raises UsageError if it cannot name a stack."""
-    short = name.rsplit("/", 1)[-1]
+def check_stack_name(name: str, project: str) -> str:
+    """Give the last part of `name` or `organization/project/name`. Raises UsageError if it names no stack of `project`.
+
+    A file backend has one organization, called `organization`:
+    https://www.pulumi.com/docs/iac/concepts/state-and-backends/
+    """
+    *qualifier, short = name.split("/")
+    if qualifier != ["organization", project][: len(qualifier)]:
+        raise UsageError(f"stack name {name!r} is of another project: legal are NAME and organization/{project}/NAME")
     if not _NAME.fullmatch(short) or short in {".", ".."}:
         raise UsageError(f"stack name {name!r} must be 1 to 100 letters, digits, '-', '_' and '.'")
     return short

@@ -88,7 +88,7 @@ class Place:
         name = stack or environ.get("PULUMI_STACK") or backend.selected()
         if name is None:
             raise StackNotFoundError("no stack selected: give --stack NAME, set PULUMI_STACK, or run `stack select`")
-        return cls(project, check_stack_name(name), backend, environ, load or _load_provider)
+        return cls(project, check_stack_name(name, project.name), backend, environ, load or _load_provider)
 
     @staticmethod
     def backend_of(cwd: Path, state: Path | None, environ: Mapping[str, str]) -> Backend:

@@ -207,12 +207,20 @@ def test_malformed_key_is_refused(tmp_path: Path, key: str) -> None:
 def test_malformed_stack_name_is_refused(name: str) -> None:
     """A stack's name is a file's name."""
     with pytest.raises(UsageError):
-        check_stack_name(name)
+        check_stack_name(name, "golden")
 
 
 def test_qualified_stack_name_is_taken() -> None:
     """As the real CLI prints it."""
-    assert check_stack_name("organization/golden/dev") == "dev"
+    assert check_stack_name("organization/golden/dev", "golden") == "dev"
+    assert check_stack_name("organization/dev", "golden") == "dev"
+
+
+@pytest.mark.parametrize("name", ["../../dev", "acme/golden/dev", "organization/other/dev", "a/b/c/d", "/dev"])
+def test_stack_of_another_project_is_refused(name: str) -> None:
+    """What stands before the name is not ignored: the stack of that name here is another one."""
+    with pytest.raises(UsageError, match="organization/golden/NAME"):
+        check_stack_name(name, "golden")
 
 
 @pytest.mark.parametrize(
