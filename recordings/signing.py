@@ -36,6 +36,8 @@ MAX_EXPIRY: Final = timedelta(days=7)
 MAX_KEY_BYTES: Final = 1024
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.~/-]")
 _ESCAPES: Final = {chr(octet): f"%{octet:02X}" for octet in range(256)}
+_LONGEST_NAME: Final = 60
+"""Of 4 bytes each at most, they leave room for a suffix within the 255 bytes of file systems."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -159,6 +161,12 @@ def content_disposition(filename: str) -> str:
     fallback = filename.encode("ascii", "replace").decode().replace('"', "'").replace("?", "_")
     header = f'attachment; filename="{fallback}"'
     return header if fallback == filename else f"{header}; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def file_name(key: str) -> str:
+    """The name under which a browser saves an object: the end of its key, with nothing that is no name's."""
+    name = "".join(char if char.isprintable() and char not in '/\\"' else "_" for char in key.rpartition("/")[2])
+    return name.strip(". ")[-_LONGEST_NAME:] or "recording"
 
 
 def host_header(url: str) -> str:

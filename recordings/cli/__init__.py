@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from recordings.cli import adopt, migrate, register, sign, sync, test_recording, unregister, verify
+from recordings.cli import (
+    adopt,
+    download,
+    migrate,
+    reconcile,
+    register,
+    serve,
+    sign,
+    sync,
+    test_recording,
+    unregister,
+    verify,
+)
+from recordings.cli import list as listing
 
 app = typer.Typer(
     name="recordings",
@@ -14,7 +27,20 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-for module in (adopt, register, verify, test_recording, sign, unregister, migrate, sync):
+for module in (
+    adopt,
+    register,
+    verify,
+    test_recording,
+    sign,
+    unregister,
+    migrate,
+    sync,
+    reconcile,
+    listing,
+    download,
+    serve,
+):
     app.command(module.NAME)(module.command)
 
 

@@ -30,6 +30,7 @@ from recordings.errors import (
 )
 from recordings.hms import HmsClient
 from recordings.redact import redact
+from recordings.signing import file_name
 from recordings.stores import SignedUrl, Store
 from recordings.stores.archive import Archived, archived
 from recordings.web.answers import Refusal, log
@@ -142,12 +143,6 @@ class Delivery:
             log.error("recording %s: 100ms gave a URL that is not plain https", entry.asset_id[:80])
             raise Refusal(502, "100ms", "100ms gave a URL that is not followed")
         return Delivered(SignedUrl(url, datetime.now(UTC) + timedelta(seconds=signed.expiry or seconds)), HMS)
-
-
-def file_name(key: str) -> str:
-    """The name under which a browser saves an object: the end of its key, with nothing that is no name's."""
-    name = "".join(char if char.isprintable() and char not in '/\\"' else "_" for char in key.rpartition("/")[2])
-    return name.strip(". ") or "recording"
 
 
 def _in_archive(state: Archived) -> Refusal:

@@ -1,0 +1,68 @@
+"""`recordings list`: a table of recordings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from recordings.catalog_entries import CatalogEntry
+from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.source import open_rows
+from recordings.shown import length, moment, size
+
+NAME = "list"
+
+
+def command(
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    room: Annotated[str | None, typer.Option(help="Only recordings of this room.", metavar="ID")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, newest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List recordings, newest first: id, room, time, length, size, whose storage.
+
+    From the database that DATABASE_URL names; without it from 100ms, with the stack's outputs to know its bucket.
+
+    Example: recordings list --limit 5
+    """
+
+    def action() -> None:
+        frame = Frame(as_json)
+        with open_rows(lambda: load_outputs(stack, outputs), frame.tell) as rows:
+            found = rows.newest(room, limit)
+        data = {"source": rows.name, "recordings": [_data(entry) for entry in found]}
+        frame.result(data, lambda out: _show(out, found))
+
+    run(action, as_json=as_json)
+
+
+def _data(entry: CatalogEntry) -> dict[str, Any]:
+    return {
+        "id": entry.asset_id,
+        "roomId": entry.room_id,
+        "type": entry.type,
+        "status": entry.status,
+        "recordedAt": entry.recorded_at.isoformat() if entry.recorded_at else None,
+        "durationSeconds": entry.duration,
+        "sizeBytes": entry.size,
+        "storage": entry.storage_provider,
+        "path": entry.file_path,
+    }
+
+
+def _show(out: Console, found: list[CatalogEntry]) -> None:
+    table = Table("id", "room", "type", "recorded", box=None, pad_edge=False)
+    for name in ("length", "size"):
+        table.add_column(name, justify="right")
+    table.add_column("stored")
+    for entry in found:
+        state = entry.status if entry.status not in (None, "completed") else entry.storage_provider
+        texts = (entry.asset_id, entry.room_id or "", entry.type or "", moment(entry.recorded_at))
+        figures = (length(entry.duration), size(entry.size))
+        table.add_row(*(escape(text) for text in (*texts, *figures, state or "")))
+    out.print(table if found else "no recordings")

@@ -1,0 +1,31 @@
+"""Times, lengths and sizes as people read them, on the page and in tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def moment(at: datetime | None) -> str:
+    """`15 Jan 2026, 10:00 UTC`."""
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if at else "unknown"
+
+
+def length(seconds: float | None) -> str:
+    """`1:02:03` or `2:03`."""
+    if seconds is None or not 0 <= seconds < 1e9:
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(octets: int | None) -> str:
+    """`12.3 MB`, in powers of a thousand."""
+    if octets is None:
+        return "unknown"
+    amount = float(octets)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
