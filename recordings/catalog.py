@@ -23,6 +23,7 @@ from recordings.catalog_sql import (
     UPSERT,
     Page,
     entry_of_row,
+    find_parameters,
     page_of,
     page_query,
     upsert_parameters,
@@ -56,16 +57,18 @@ class Catalog:
 
     def upsert(self, entries: Sequence[CatalogEntry]) -> Written:
         """Add or change rows by their asset id; all of them or none. Writing again changes nothing."""
-        parameters = upsert_parameters(entries)
+        return _written(self.write(entries), entries)
+
+    def write(self, entries: Sequence[CatalogEntry]) -> list[tuple[str, bool]]:
+        """As `upsert`; gives the asset ids of the rows that it touched, and whether each was added."""
         with mapped(), self._connection.transaction(force_rollback=self._dry_run):
-            rows = self._connection.execute(UPSERT.encode(), parameters).fetchall()
-        return _written(rows, len(parameters["asset_id"]))
+            return self._connection.execute(UPSERT.encode(), upsert_parameters(entries)).fetchall()
 
     def find(self, asset_id: str) -> CatalogEntry | None:
         """The row of a recording asset, None if there is none."""
         with mapped():
-            row = self._connection.execute(FIND.encode(), {"asset_id": asset_id}).fetchone()
-        return None if row is None else entry_of_row(row)
+            rows = self._connection.execute(FIND.encode(), find_parameters(asset_id)).fetchall()
+        return entry_of_row(rows[0]) if rows else None
 
     def page(
         self, *, limit: int = 50, after: str | None = None, room_id: str | None = None, session_id: str | None = None
@@ -108,13 +111,11 @@ class AsyncCatalog:
 
     async def upsert(self, entries: Sequence[CatalogEntry]) -> Written:
         """As `Catalog.upsert`."""
-        parameters = upsert_parameters(entries)
-        rows = await self._fetch(UPSERT, parameters)
-        return _written(rows, len(parameters["asset_id"]))
+        return _written(await self._fetch(UPSERT, upsert_parameters(entries)), entries)
 
     async def find(self, asset_id: str) -> CatalogEntry | None:
         """As `Catalog.find`."""
-        rows = await self._fetch(FIND, {"asset_id": asset_id})
+        rows = await self._fetch(FIND, find_parameters(asset_id))
         return entry_of_row(rows[0]) if rows else None
 
     async def page(
@@ -132,6 +133,6 @@ class AsyncCatalog:
         return rows
 
 
-def _written(rows: Sequence[Sequence[Any]], given: int) -> Written:
-    added = sum(1 for row in rows if row[0])
-    return Written(added, len(rows) - added, given - len(rows))
+def _written(touched: Sequence[tuple[str, bool]], entries: Sequence[CatalogEntry]) -> Written:
+    added = sum(1 for _, was_added in touched if was_added)
+    return Written(added, len(touched) - added, len({entry.asset_id for entry in entries}) - len(touched))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from recordings.catalog_entries import HMS, CatalogEntry
+from recordings.catalog_entries import HMS, CatalogEntry, storable
 from recordings.errors import UsageError
 
 COLUMNS: Final = tuple(field.name for field in fields(CatalogEntry))
@@ -54,12 +54,12 @@ def _upsert() -> str:
         f"on conflict (asset_id) do update set {changes} "
         f"where ({before}) is distinct from ({after}) "
         "and (t.synced_at is null or excluded.synced_at >= t.synced_at) "
-        "returning (xmax = 0) as added"
+        "returning asset_id, (xmax = 0) as added"
     )
 
 
 UPSERT: Final = _upsert()
-"""Writes rows, a batch at a time; gives `added` for each row that was added or changed, nothing for the others.
+"""Writes rows, a batch at a time; gives id and `added` of each that was added or changed, nothing for the others.
 
 A row that 100ms was asked about later than these is left as it is. `now()` bounds what a fast clock claims.
 """
@@ -73,6 +73,11 @@ def upsert_parameters(entries: Sequence[CatalogEntry]) -> dict[str, list[Any]]:
     """A list for each column; of entries with one asset id the last counts."""
     latest = {entry.asset_id: entry for entry in entries}.values()
     return {column: [getattr(entry, column) for entry in latest] for column in COLUMNS}
+
+
+def find_parameters(asset_id: str) -> dict[str, str]:
+    """The parameters of `FIND`; an id that Postgres cannot hold is looked for as one that no row has."""
+    return {"asset_id": storable(asset_id)}
 
 
 def page_query(
@@ -89,7 +94,7 @@ def page_query(
     for name, value in (("room_id", room_id), ("session_id", session_id)):
         if value is not None:
             conditions.append(f"{name} = %({name})s")
-            parameters[name] = value
+            parameters[name] = storable(value)
     if after is not None:
         cursor = Cursor.decode(after)
         parameters |= {"at": cursor.recorded_at, "id": cursor.asset_id}
@@ -120,9 +125,8 @@ class Cursor:
             at, asset_id = json.loads(base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True))
             recorded_at = None if at is None else datetime.fromisoformat(at)
             aware = recorded_at is None or recorded_at.utcoffset() is not None
-            if not isinstance(asset_id, str) or "\0" in asset_id or not aware:
+            if not isinstance(asset_id, str) or storable(asset_id) != asset_id or not aware:
                 raise ValueError(text)
-            asset_id.encode()
         except (ValueError, TypeError, binascii.Error, RecursionError):
             raise UsageError(f"{text[:40]!r} is no cursor: give the `next` of the page before") from None
         return cls(recorded_at, asset_id)

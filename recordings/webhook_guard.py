@@ -80,7 +80,7 @@ class WebhookSettings:
         if self.secret is None:
             raise RefusedError(403, "HMS_WEBHOOK_SECRET is not set: every webhook is refused")
         given = request.headers.getlist(self.header)
-        expected = self.secret.get_secret_value().encode("latin-1")
+        expected = self.secret.get_secret_value().encode()
         if len(given) != 1 or not hmac.compare_digest(given[0].encode("latin-1"), expected):
             raise RefusedError(401, f"the header {self.header} has not the secret ({len(given)} given)")
 

@@ -1,0 +1,229 @@
+"""Webhooks over the sandbox: a real event of the fake 100ms becomes a row; forged, replayed and foreign ones do not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from recordings.catalog import AsyncCatalog
+from recordings.hms_auth import HmsCredentials
+from recordings.outputs import StackOutputs
+from recordings.webhook import PATH, Ingest, quick_client, webhook_route
+from recordings.webhook_guard import WebhookSettings
+from sandbox.bench_sync import OUTPUTS
+from sandbox.hms.state import new_id
+from sandbox.servers import Sandbox
+from tests.functional.clients import control
+from tests.functional.databases import rows
+from tests.functional.stand import entered
+
+SECRET = "the-secret-of-the-webhook"
+BUCKET = "webhook-bucket"
+SETTINGS = WebhookSettings(secret=SecretStr(SECRET))
+Post = Callable[..., httpx.Response]
+
+
+@asynccontextmanager
+async def application(sandbox: Sandbox, database: str, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application with nothing but the endpoint."""
+    outputs = StackOutputs.from_mapping(OUTPUTS | {"bucketName": BUCKET, **changes})
+    with quick_client(HmsCredentials.from_environment(sandbox.env)) as hms:
+        async with AsyncCatalog.open(SecretStr(database), size=4) as catalog:
+            app = Starlette(routes=[webhook_route(SETTINGS, Ingest(hms, outputs, catalog))])
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://application") as client:
+                yield client
+
+
+@pytest.fixture
+def post(sandbox: Sandbox, database: str) -> Iterator[Post]:
+    """Sends events, together if there are several, and gives the last answer; `stack` changes the stack's outputs."""
+
+    async def sent(events: tuple[Any, ...], headers: dict[bytes, bytes], stack: dict[str, Any]) -> list[httpx.Response]:
+        async with application(sandbox, database, **stack) as client:
+            return list(await asyncio.gather(*(client.post(PATH, json=event, headers=headers) for event in events)))
+
+    def run(*events: Any, secret: str = SECRET, **stack: Any) -> httpx.Response:
+        answers = asyncio.run(sent(events, {b"X-Webhook-Secret": secret.encode("latin-1")}, stack))
+        assert len({answer.status_code for answer in answers}) == 1
+        return answers[-1]
+
+    with entered(sandbox):
+        yield run
+
+
+def seed(sandbox: Sandbox, **asset: Any) -> dict[str, str]:
+    """Make a recording asset in our bucket; gives what an event says of it."""
+    ids = {"room_id": new_id(), "session_id": new_id(), **asset}
+    path = f"s3://{BUCKET}/recordings/beam/{ids['room_id']}/20260801/Rec-{ids['room_id']}-1785542400123.mp4"
+    made = control(sandbox, "hms", "POST", "seed", {"assets": [{"path": path, **ids}]})
+    return {"room_id": ids["room_id"], "session_id": ids["session_id"], "recording_id": made["assets"][0]}
+
+
+def event(data: dict[str, Any], kind: str = "beam.recording.success", **envelope: Any) -> dict[str, Any]:
+    return {"version": "2.0", "id": "e", "account_id": "account", "type": kind, "data": data, **envelope}
+
+
+def stored(database: str) -> list[tuple[Any, ...]]:
+    return rows(database, "select asset_id, storage_provider, status, size from meeting_recordings order by asset_id")
+
+
+def test_row_holds_what_the_api_says(sandbox: Sandbox, database: str, post: Post) -> None:
+    """Whatever the event claims about path and size, the row is 100ms' own answer."""
+    data = seed(sandbox, size=4711)
+    lies = {"recording_path": "s3://evil/x.mp4", "size": 1, "recording_presigned_url": "https://evil/?Signature=x"}
+    assert post(event(data | lies)).json() == {"result": "done"}
+    assert stored(database) == [(data["recording_id"], "s3", "completed", 4711)]
+    assert "evil" not in str(rows(database, "select * from meeting_recordings"))
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", SECRET + "x", SECRET[:-1], SECRET.upper(), "é" * 25])
+def test_forged_event_changes_nothing(sandbox: Sandbox, database: str, post: Post, secret: str) -> None:
+    """401 before anything is read, and no row."""
+    assert post(event(seed(sandbox)), secret=secret).status_code == 401
+    assert stored(database) == []
+
+
+def test_events_in_any_order_and_number_give_the_same_row(sandbox: Sandbox, database: str, post: Post) -> None:
+    """Thirty times: success, failure and replay of one recording, shuffled and at the same time."""
+    data = seed(sandbox)
+    failure = event(data | {"error_type": "UPLOAD_ERROR", "error_message": "no"}, "beam.failure")
+    for turn in range(30):
+        events = [event(data), event(data, is_replay=True), event(data), failure]
+        random.Random(turn).shuffle(events)
+        assert post(*events).status_code == 200
+        assert stored(database) == [(data["recording_id"], "s3", "completed", 1_048_576)]
+
+
+def test_every_recording_of_an_hls_event_is_found(sandbox: Sandbox, database: str, post: Post) -> None:
+    """Single files are named by their asset ids; what no id names is found by the session."""
+    session = {"room_id": new_id(), "session_id": new_id()}
+    ids = {seed(sandbox, **session)["recording_id"] for _ in range(6)}
+    files = [{"asset_id": asset_id, "recording_path": "s3://x/y"} for asset_id in ids]
+    assert post(event(session | {"recording_single_files": files}, "hls.recording.success")).status_code == 200
+    assert {row[0] for row in stored(database)} == ids
+    rows(database, "delete from meeting_recordings")
+    assert post(event(session, "recording.success")).status_code == 200
+    assert {row[0] for row in stored(database)} == ids
+
+
+def test_events_of_others_change_nothing(sandbox: Sandbox, database: str, post: Post) -> None:
+    """Another workspace's ids, another customer, and another stack's recording in the same workspace."""
+    nobody = {"recording_id": new_id(), "room_id": new_id(), "session_id": new_id()}
+    assert post(event(nobody)).status_code == 200
+    mine = event(seed(sandbox))
+    assert post(mine, expectedCustomer="another").status_code == 200
+    room = sandbox.env["HMS_ROOM_ID"]
+    theirs = event(seed(sandbox, room_id=room, path="s3://their-bucket/recordings/x.mp4"))
+    assert post(theirs, templateIds=["a-template-of-ours"]).status_code == 200
+    assert stored(database) == []
+    assert post(theirs, templateIds=[sandbox.env["HMS_TEMPLATE_ID"]]).status_code == 200
+    assert [row[1] for row in stored(database)] == ["100ms"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "advice"),
+    [
+        ("beam.failure", "UPLOAD_ERROR", "the upload to the bucket was refused; run `recordings verify`"),
+        ("hls.failure", "UPLOAD_ERROR", "the upload to the bucket was refused; run `recordings verify`"),
+        ("recording.failed", "CLOUD_ACCESS_ERROR", "100ms cannot reach the bucket; run `recordings verify`"),
+    ],
+)
+def test_failure_is_told_clearly(
+    sandbox: Sandbox, post: Post, caplog: pytest.LogCaptureFixture, kind: str, error: str, advice: str
+) -> None:
+    """One line with error, room and next act; no second line can be smuggled in, and no presigned URL gets out."""
+    data = seed(sandbox, status="failed")
+    message = "PUT https://bucket/key?X-Amz-Signature=canary5ecret\nERROR forged line"
+    with caplog.at_level(logging.INFO):
+        answer = post(event(data | {"error_type": error, "error_message": message}, kind))
+    assert answer.status_code == 200
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert error in line
+    assert data["room_id"] in line
+    assert advice in line
+    assert "\n" not in line
+    assert "canary5ecret" not in caplog.text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["500", "reset"])
+def test_api_that_does_not_answer_means_send_again(sandbox: Sandbox, database: str, post: Post, fault: str) -> None:
+    """503, and the row comes with the next delivery."""
+    data = seed(sandbox)
+    control(sandbox, "hms", "POST", "faults", {"match": "GET /v2/recording-assets/.*", "fault": fault, "times": 2})
+    assert post(event(data)).status_code == 503
+    assert stored(database) == []
+    assert post(event(data)).status_code == 200
+    assert len(stored(database)) == 1
+
+
+def test_database_that_is_down_means_send_again(sandbox: Sandbox, database: str, post: Post) -> None:
+    """503 within seconds, no secret in the answer; once it is back the same event is taken."""
+    data, name = seed(sandbox), database.rpartition("/")[2]
+    admin = sandbox.env["DATABASE_URL"]
+    rows(admin, f"alter database {name} rename to {name}_away")
+    try:
+        answer = post(event(data))
+    finally:
+        rows(admin, f"alter database {name}_away rename to {name}")
+    assert (answer.status_code, answer.json()) == (503, {"result": "try again"})
+    assert post(event(data)).status_code == 200
+    assert len(stored(database)) == 1
+
+
+def test_table_that_is_missing_means_send_again(
+    sandbox: Sandbox, empty_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """503, and the log says which command was forgotten."""
+    data = seed(sandbox)
+
+    async def send() -> int:
+        async with application(sandbox, empty_database) as client:
+            answer = await client.post(PATH, json=event(data), headers={"X-Webhook-Secret": SECRET})
+            return answer.status_code
+
+    with entered(sandbox):
+        assert asyncio.run(send()) == 503
+    assert "run `recordings migrate` first" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[]", 400),
+        (b"\xff", 400),
+        (b"[" * 100_000, 400),
+        (b'{"type": 1}', 400),
+        (b'{"type": "beam.failure", "data": []}', 400),
+        (b'{"type": "peer.join.success", "data": {}}', 200),
+        (b'{"type": "beam.failure", "data": {}}', 200),
+        (json.dumps({"type": "beam.recording.success", "data": {"recording_id": "../../rooms"}}).encode(), 200),
+        (b'{"type": "' + b"x" * 300_000 + b'"}', 413),
+    ],
+)
+def test_body_that_is_no_event_is_never_an_error_of_ours(
+    sandbox: Sandbox, database: str, body: bytes, status: int
+) -> None:
+    """Bad input is 4xx, foreign kinds are taken as read; nothing is written."""
+
+    async def send() -> int:
+        async with application(sandbox, database) as client:
+            answer = await client.post(PATH, content=body, headers={"X-Webhook-Secret": SECRET})
+            return answer.status_code
+
+    with entered(sandbox):
+        assert asyncio.run(send()) == status
+    assert stored(database) == []
