@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,7 +112,8 @@ class Postgres:
         options = ["--auth=scram-sha-256", f"--pwfile={password}", "--no-sync", "--no-locale", "--encoding=UTF8"]
         options += ["-U", SUPERUSER, "-T", "english", "--no-instructions"]
         try:
-            subprocess.run(_unprivileged("initdb", making, *options), check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+            program = unprivileged([str(PROGRAMS / "initdb"), "-D", str(making), *options])
+            subprocess.run(program, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
         finally:
             password.unlink()
         shutil.rmtree(self._data, ignore_errors=True)
@@ -119,7 +121,7 @@ class Postgres:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        program = _unprivileged("postgres", self._data, "-p", str(self._port), *settings)
+        program = unprivileged([str(PROGRAMS / "postgres"), "-D", str(self._data), "-p", str(self._port), *settings])
         return subprocess.Popen(program, stdin=subprocess.DEVNULL)  # noqa: S603
 
     def _answers(self) -> bool:
@@ -141,8 +143,8 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
-def _unprivileged(program: str, data: Path, *options: str) -> list[str]:
-    """The command that runs a program over `data`, not as root, and ends it when this process ends.
+def unprivileged(command: Sequence[str]) -> list[str]:
+    """The command that runs another, not as root, and ends it when this process ends.
 
     Raises SystemExit for root on a machine without `setpriv`.
     """
@@ -154,7 +156,7 @@ def _unprivileged(program: str, data: Path, *options: str) -> list[str]:
         who = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
         who += ["--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
     prefix = [setpriv, *who, "--pdeathsig=QUIT", "--"] if setpriv else []
-    return [*prefix, str(PROGRAMS / program), "-D", str(data), *options]
+    return [*prefix, *command]
 
 
 def main(control_fd: int = 0) -> None:
