@@ -6,18 +6,23 @@ Imports only the half that a command needs, so that each starts quickly.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import typer
 
 _ENGINE: Final = {"preview", "up", "refresh", "destroy", "import", "stack", "config"}
+_GROUPS: Final = {"stack", "config"}
+# options that may precede the command and have a value in the next argument
+_VALUED: Final = {"--cwd", "-C", "--stack", "-s", "--state", "--color", "--dir"}
 
 
 def main() -> None:
     """Run the command that the arguments name."""
-    chosen = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
+    arguments = arranged(sys.argv[1:])
+    chosen = next(iter(arguments), "-")
     app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    if chosen in _ENGINE or chosen is None:
+    if chosen in _ENGINE or chosen.startswith("-"):
         from sandbox.engine.cli import app as engine
 
         _mount(app, engine)
@@ -25,11 +30,25 @@ def main() -> None:
         from sandbox.servers.cli import app as servers
 
         _mount(app, servers)
-    if chosen in (None, "demo"):
+    if chosen == "demo" or chosen.startswith("-"):
         from sandbox.demo.cli import app as demo
 
         _mount(app, demo)
-    app(prog_name="python -m sandbox")
+    app(arguments, prog_name="python -m sandbox")
+
+
+def arranged(arguments: Sequence[str]) -> list[str]:
+    """The arguments with options that precede the command, as `pulumi` takes them, behind it."""
+    rest, command, options = list(arguments), list[str](), list[str]()
+    while rest and (not command or (len(command) == 1 and command[0] in _GROUPS)):
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            command.append(word)
+            continue
+        options.append(word)
+        if word in _VALUED and rest:
+            options.append(rest.pop(0))
+    return [*command, *options, *rest]
 
 
 def _mount(app: typer.Typer, part: typer.Typer) -> None:

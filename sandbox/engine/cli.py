@@ -14,12 +14,14 @@ import typer
 
 from sandbox.engine import run as operations
 from sandbox.engine.config_cli import configuration
-from sandbox.engine.display import Display
 from sandbox.engine.goal import Goal
 from sandbox.engine.options import (
+    Color,
+    Colored,
     Cwd,
     Diff,
     Json,
+    Look,
     NoChanges,
     NonInteractive,
     Operation,
@@ -27,14 +29,14 @@ from sandbox.engine.options import (
     SkipPreview,
     StackName,
     State,
+    SuppressOutputs,
     Yes,
     check_can_ask,
     confirm,
     errors,
     expect_none,
-    place,
+    operable,
     run,
-    show_for,
 )
 from sandbox.engine.stack import Place, Stack
 from sandbox.engine.stack_cli import stacks
@@ -51,8 +53,7 @@ class _Way:
     """How an operation is gone about, as the options say."""
 
     name: str
-    as_json: bool
-    diff: bool
+    look: Look
     yes: bool
     skip_preview: bool
     preview_only: bool = False
@@ -65,12 +66,13 @@ class _Way:
             check_can_ask(yes=self.yes or self.skip_preview, non_interactive=self.non_interactive)
         with where.backend.lock(where.stack):
             opened = where.open(with_program=self.name == "update")
-            show = show_for(opened, as_json=self.as_json, diff=self.diff, operation=self.name)
-            ahead = show if self.preview_only or not self.as_json else Display(sys.stderr, opened.name, self.name)
+            show = self.look.show(opened, self.name)
+            aside = self.look.as_json and not self.preview_only
+            ahead = self.look.display(sys.stderr, opened, self.name) if aside else show
             if not self.preview_only:
                 run(ahead, lambda: operations.recover(opened, ahead))
             if first is not None:
-                run(ahead, lambda: first(opened, Display(sys.stderr, opened.name, "refresh")))
+                run(ahead, lambda: first(opened, self.look.display(sys.stderr, opened, "refresh")))
             if not self.skip_preview or self.preview_only:
                 run(ahead, lambda: preview(opened, ahead))
             if not self.preview_only:
@@ -94,11 +96,13 @@ def preview(
     diff: Diff = False,
     expect_no_changes: NoChanges = False,
     non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+    suppress_outputs: SuppressOutputs = False,
 ) -> None:
     """Show what `up` would create, update, replace and delete."""
     with errors():
-        opened = place(cwd, stack, state).open()
-        show = show_for(opened, as_json=as_json, diff=diff)
+        opened = operable(cwd, stack, state).open()
+        show = Look(as_json, diff, color, suppress_outputs).show(opened)
         run(show, lambda: operations.preview(opened, show))
         expect_none(show, wanted=expect_no_changes)
 
@@ -115,14 +119,15 @@ def up(
     refresh: Refresh = False,
     expect_no_changes: NoChanges = False,
     non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+    suppress_outputs: SuppressOutputs = False,
 ) -> None:
     """Bring the stack to what the program declares."""
     with errors():
-        way = _Way(
-            "update", as_json, diff, yes, skip_preview, non_interactive=non_interactive, no_changes=expect_no_changes
-        )
+        look = Look(as_json, diff, color, suppress_outputs)
+        way = _Way("update", look, yes, skip_preview, non_interactive=non_interactive, no_changes=expect_no_changes)
         first = operations.refresh if refresh else None
-        way.go(place(cwd, stack, state), operations.preview, operations.update, first=first)
+        way.go(operable(cwd, stack, state), operations.preview, operations.update, first=first)
 
 
 @app.command("refresh")
@@ -137,11 +142,14 @@ def refresh_state(
     diff: Diff = False,
     expect_no_changes: NoChanges = False,
     non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+    suppress_outputs: SuppressOutputs = False,
 ) -> None:
     """Take into the state what the cloud has; the program is not run and nothing in the cloud is changed."""
     with errors():
-        way = _Way("refresh", as_json, diff, yes, skip_preview, preview_only, non_interactive, expect_no_changes)
-        way.go(place(cwd, stack, state), operations.preview_refresh, operations.refresh)
+        look = Look(as_json, diff, color, suppress_outputs)
+        way = _Way("refresh", look, yes, skip_preview, preview_only, non_interactive, expect_no_changes)
+        way.go(operable(cwd, stack, state), operations.preview_refresh, operations.refresh)
 
 
 @app.command()
@@ -155,11 +163,14 @@ def destroy(
     preview_only: PreviewOnly = False,
     diff: Diff = False,
     non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+    suppress_outputs: SuppressOutputs = False,
 ) -> None:
     """Delete every resource of the stack; the stack itself stays."""
     with errors():
-        way = _Way("destroy", as_json, diff, yes, skip_preview, preview_only, non_interactive)
-        opened = way.go(place(cwd, stack, state), operations.preview_destroy, operations.destroy)
+        look = Look(as_json, diff, color, suppress_outputs)
+        way = _Way("destroy", look, yes, skip_preview, preview_only, non_interactive)
+        opened = way.go(operable(cwd, stack, state), operations.preview_destroy, operations.destroy)
         if not as_json and not preview_only:
             typer.echo(
                 "\nThe resources in the stack have been deleted, but the history and configuration associated with "
@@ -183,15 +194,17 @@ def import_resource(
     provider: Annotated[str, typer.Option(help="The reference (URN::id) of its provider.")] = "",
     protect: Annotated[bool, typer.Option(help="Protect it from deletion.")] = True,
     non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+    suppress_outputs: SuppressOutputs = False,
 ) -> None:
     """Take a resource that exists into the state. Declare it in the program too, or the next `up` deletes it."""
     with errors():
         check_can_ask(yes=yes or skip_preview, non_interactive=non_interactive)
-        where = place(cwd, stack, state)
+        where = operable(cwd, stack, state)
         goal = Goal(type_, name, custom=True, parent=parent, provider=provider, protect=protect, import_id=id_)
         with where.backend.lock(where.stack):
             opened = where.open(with_program=False)
-            show = show_for(opened, as_json=as_json, diff=False, operation="import")
+            show = Look(as_json, color=color, suppress_outputs=suppress_outputs).show(opened, "import")
             confirm(
                 f"Do you want to import {type_} {id_!r} as {name!r}?",
                 yes=yes or skip_preview,

@@ -11,7 +11,7 @@ import typer
 
 from sandbox.engine.config import full_key
 from sandbox.engine.errors import EngineError, UsageError
-from sandbox.engine.options import Cwd, Json, StackName, State, errors, place
+from sandbox.engine.options import Color, Colored, Cwd, Json, NonInteractive, StackName, State, errors, place
 
 configuration = typer.Typer(no_args_is_help=True, help="The stack's configuration.")
 
@@ -27,6 +27,8 @@ def set_value(
     state: State = None,
     secret: Annotated[bool, typer.Option("--secret", help="Encrypt it. Give it on standard input.")] = False,
     plaintext: Annotated[bool, typer.Option("--plaintext", help="Keep it readable.")] = False,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
 ) -> None:
     """Set a value in Pulumi.<stack>.yaml."""
     with errors():
@@ -47,7 +49,15 @@ def set_value(
 
 
 @configuration.command("get")
-def get_value(key: Key, cwd: Cwd = Path(), stack: StackName = None, state: State = None, as_json: Json = False) -> None:
+def get_value(
+    key: Key,
+    cwd: Cwd = Path(),
+    stack: StackName = None,
+    state: State = None,
+    as_json: Json = False,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+) -> None:
     """Print a value, decrypted."""
     with errors():
         opened = place(cwd, stack, state).open(with_program=False)

@@ -49,13 +49,18 @@ def is_hidden(step: Step) -> bool:
 
 @dataclass
 class Display:
-    """Shows one run on `stream`; `operation` is `update` or `destroy`, `diff` chooses the diff by property."""
+    """Shows one run on `stream`; `operation` is `update` or `destroy`, `diff` chooses the diff by property.
+
+    `coloured` None means on a terminal.
+    """
 
     stream: TextIO
     stack: str
     operation: str = "update"
     diff: bool = False
     show_secrets: bool = False
+    coloured: bool | None = None
+    with_outputs: bool = True
     changes: Counter[str] = field(default_factory=Counter)
     _dry_run: bool = False
     _started: float = 0.0
@@ -113,7 +118,7 @@ class Display:
         """Print messages, outputs and counts."""
         self.diagnostics()
         shown = render.outputs(outputs, former, all_=not self.diff, show_secrets=self.show_secrets)
-        if shown:
+        if shown and self.with_outputs:
             self._line("    --outputs:--" if self.diff else "Outputs:")
             for line in shown:
                 self._line(line)
@@ -168,7 +173,8 @@ class Display:
 
     def _coloured(self, line: str, mark: str) -> str:
         colour = _COLOURS.get(mark)
-        return f"\x1b[{colour}m{line}\x1b[0m" if colour and self.stream.isatty() else line
+        coloured = self.stream.isatty() if self.coloured is None else self.coloured
+        return f"\x1b[{colour}m{line}\x1b[0m" if colour and coloured else line
 
     def _line(self, text: str) -> None:
         with self._lock:

@@ -22,7 +22,7 @@ def check_endpoints(environ: Mapping[str, str]) -> None:
     if not environ.get(_REQUIRED):
         raise UsageError(
             f"{_REQUIRED} is not set: this engine works on the sandbox alone; "
-            'run `eval "$(python -m sandbox env)"` first'
+            'run `python -m sandbox start` and `eval "$(python -m sandbox env)"` first'
         )
     for name, value in sorted(environ.items()):
         named = name in _ENDPOINTS or (name.startswith(_PREFIXES) and ("ENDPOINT" in name or name.startswith("AWS")))

@@ -7,12 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
+from sandbox.engine import guard
 from sandbox.engine.display import Display
 from sandbox.engine.errors import CancelledError, ChangesError, EngineError, UsageError
 from sandbox.engine.run import Show
@@ -35,6 +38,19 @@ ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets 
 NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail (7) if anything changes.")]
 NonInteractive = Annotated[bool, typer.Option("--non-interactive", help="Never ask.")]
 
+SuppressOutputs = Annotated[bool, typer.Option("--suppress-outputs", help="Leave out the stack's outputs.")]
+
+
+class Color(StrEnum):
+    """When output is coloured; `auto` is on a terminal."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+Colored = Annotated[Color, typer.Option("--color", help="When to colour.")]
+
 Operation = Callable[[Stack, Show], None]
 
 
@@ -43,13 +59,33 @@ def place(cwd: Path, stack: str | None, state: Path | None) -> Place:
     return Place.find(cwd, stack, state, os.environ)
 
 
-def show_for(opened: Stack, *, as_json: bool, diff: bool, operation: str = "update") -> Show:
-    """The display that the options choose."""
-    if as_json:
-        from sandbox.engine.digest import Digest
+def operable(cwd: Path, stack: str | None, state: Path | None) -> Place:
+    """The same for a command that reaches the cloud: without the sandbox's environment it says so first."""
+    guard.check_endpoints(os.environ)
+    return place(cwd, stack, state)
 
-        return Digest(sys.stdout, opened.config().shown())
-    return Display(sys.stdout, opened.name, operation, diff)
+
+@dataclass(frozen=True)
+class Look:
+    """How a run is shown, as the options say."""
+
+    as_json: bool = False
+    diff: bool = False
+    color: Color = Color.AUTO
+    suppress_outputs: bool = False
+
+    def show(self, opened: Stack, operation: str = "update") -> Show:
+        """What goes to stdout: the result."""
+        if self.as_json:
+            from sandbox.engine.digest import Digest
+
+            return Digest(sys.stdout, opened.config().shown())
+        return self.display(sys.stdout, opened, operation, diff=self.diff)
+
+    def display(self, stream: TextIO, opened: Stack, operation: str, *, diff: bool = False) -> Display:
+        """The text on `stream`."""
+        coloured = stream.isatty() if self.color is Color.AUTO else self.color is Color.ALWAYS
+        return Display(stream, opened.name, operation, diff, coloured=coloured, with_outputs=not self.suppress_outputs)
 
 
 def run(show: Show, operation: Callable[[], None]) -> None:

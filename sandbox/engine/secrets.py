@@ -37,7 +37,8 @@ def passphrase(environ: Mapping[str, str]) -> str:
         except OSError as error:
             raise UsageError(f"unable to read PULUMI_CONFIG_PASSPHRASE_FILE {file!r}: {error.strerror}") from None
     raise UsageError(
-        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment variables"
+        "passphrase must be set with PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE environment variables; "
+        '`eval "$(python -m sandbox env)"` sets the sandbox\'s own'
     )
 
 

@@ -1,4 +1,7 @@
-"""`stack output|ls|init|select|rm`, as `pulumi` has them."""
+"""`stack output|ls|init|select|rm`, as `pulumi` has them.
+
+Every command takes `--non-interactive` and `--color`, as `pulumi` does, also where it neither asks nor colours.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,20 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.engine.errors import EngineError, StackNotFoundError, UsageError
-from sandbox.engine.options import Cwd, Json, NonInteractive, ShowSecrets, StackName, State, Yes, confirm, errors, place
+from sandbox.engine.options import (
+    Color,
+    Colored,
+    Cwd,
+    Json,
+    NonInteractive,
+    ShowSecrets,
+    StackName,
+    State,
+    Yes,
+    confirm,
+    errors,
+    place,
+)
 from sandbox.engine.stack import Place
 
 stacks = typer.Typer(no_args_is_help=True, help="Stacks and their outputs.")
@@ -26,6 +42,8 @@ def output(
     state: State = None,
     as_json: Json = False,
     show_secrets: ShowSecrets = False,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
 ) -> None:
     """Print the stack's outputs."""
     with errors():
@@ -45,7 +63,13 @@ def output(
 
 
 @stacks.command("ls")
-def list_stacks(cwd: Cwd = Path(), state: State = None, as_json: Json = False) -> None:
+def list_stacks(
+    cwd: Cwd = Path(),
+    state: State = None,
+    as_json: Json = False,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+) -> None:
     """List the project's stacks; the selected one is marked."""
     with errors():
         backend = Place.backend_of(cwd, state, os.environ)
@@ -58,7 +82,13 @@ def list_stacks(cwd: Cwd = Path(), state: State = None, as_json: Json = False) -
 
 
 @stacks.command("init")
-def init(name: Name, cwd: Cwd = Path(), state: State = None) -> None:
+def init(
+    name: Name,
+    cwd: Cwd = Path(),
+    state: State = None,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+) -> None:
     """Make an empty stack with a secrets manager of its own, and select it."""
     with errors():
         where = place(cwd, name, state)
@@ -73,7 +103,13 @@ def init(name: Name, cwd: Cwd = Path(), state: State = None) -> None:
 
 
 @stacks.command("select")
-def select(name: Name, cwd: Cwd = Path(), state: State = None) -> None:
+def select(
+    name: Name,
+    cwd: Cwd = Path(),
+    state: State = None,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+) -> None:
     """Choose the stack that commands without --stack mean."""
     with errors():
         where = place(cwd, name, state)
@@ -92,6 +128,7 @@ def remove(
     force: Annotated[bool, typer.Option("--force", "-f", help="Forget resources that still exist.")] = False,
     preserve_config: Annotated[bool, typer.Option("--preserve-config", help="Keep Pulumi.<stack>.yaml.")] = False,
     non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
 ) -> None:
     """Forget a stack, its history and its configuration."""
     with errors():
