@@ -13,6 +13,8 @@ from recordings.outputs import StorageProvider
 from sandbox.demo.job import Job, fresh_folder
 from sandbox.demo.steps import run_steps
 
+_INTERRUPTED = 130
+
 app = typer.Typer()
 
 
@@ -24,11 +26,13 @@ def demo(
     """Do the whole job in front of you: deploy, register, verify, record, download, tear down."""
     console = Console(highlight=False, soft_wrap=True)
     job = Job(fresh_folder(), provider)
-    done = False
+    code = _INTERRUPTED
     try:
-        done = run_steps(job.steps(), console)
+        code = 0 if run_steps(job.steps(), console) else 1
+    except KeyboardInterrupt:
+        console.print("stopped by Ctrl-C: stopping the sandbox")
     finally:
         job.sandbox.stop()
-        if done and not keep:
+        if code != 1 and not keep:  # after a failure its logs are what to look at
             shutil.rmtree(job.sandbox.dir)
-    sys.exit(0 if done else 1)
+    sys.exit(code)
