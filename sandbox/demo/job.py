@@ -90,6 +90,7 @@ class Job:
             raise StepError(str(error)) from None
         state = {"PULUMI_BACKEND_URL": (self.sandbox.dir / "state").as_uri()}
         self.env = {**os.environ, **self.sandbox.env, **state}
+        os.environ.update(self.env)  # boto3 reads a profile from there whatever it is given; it may be the user's own
         self.cloud, self.hms, self.visitor = self._cloud.witness(self.env), HmsWitness(self.env), Visitor(self.env)
         self.before = self._settings()
         return f"{', '.join(server.name for server in self.sandbox.status())} on 127.0.0.1 over TLS"

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from sandbox.google.environment import google_environment
+from sandbox.servers.aws.environment import aws_environment
 from sandbox.servers.files import Layout, make_private
 from sandbox.servers.postgres_roles import database_url
 from sandbox.servers.settings import SandboxError, Settings, load_settings
@@ -128,15 +129,8 @@ class Sandbox:
         settings = self.settings
         bundle = str(self._layout.authority)
         return {
-            "AWS_ENDPOINT_URL": self._url("aws"),
-            "AWS_CA_BUNDLE": bundle,
+            **aws_environment(settings, self._url("aws"), bundle),
             "SSL_CERT_FILE": bundle,
-            "AWS_ACCESS_KEY_ID": settings.aws_access_key_id,
-            "AWS_SECRET_ACCESS_KEY": settings.aws_secret_access_key,
-            "AWS_SESSION_TOKEN": "",
-            "AWS_REGION": settings.region,
-            "AWS_DEFAULT_REGION": settings.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
             **google_environment(self._layout, self._url("google")),
             "HMS_API_URL": self._url("hms") + "/v2",
             "HMS_ACCESS_KEY": settings.hms_access_key,
@@ -149,6 +143,7 @@ class Sandbox:
             "PULUMI_BACKEND_URL": f"file://{self._layout.state}",
             "SANDBOX_DIR": str(self.dir),
             "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
         }
 
     def _url(self, server: str) -> str:

@@ -85,6 +85,35 @@ def test_env_is_made_for_a_shell(spare: Sandbox) -> None:
     assert json.loads(command("env", "--json", SANDBOX_DIR=str(spare.dir)).stdout) == spare.env
 
 
+def test_env_outweighs_what_the_users_shell_holds(spare: Sandbox, tmp_path: Path) -> None:
+    """No profile, endpoint, session or proxy of the user's own takes a client elsewhere, or stops it."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[default]\nregion = eu-west-3\nservices = far\n[services far]\niam =\n  endpoint_url = https://x.invalid\n"
+    )
+    far = "https://far.invalid"
+    theirs = {
+        **{f"AWS_ENDPOINT_URL{service}": far for service in ("", "_S3", "_IAM", "_STS", "_KMS")},
+        **dict.fromkeys(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"], "http://127.0.0.1:1"),
+        "AWS_PROFILE": "none-such",
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_SESSION_TOKEN": "x",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "no_proxy": "example.com",
+        "HMS_API_URL": far,
+    }
+    look = (
+        "import boto3, httpx, os\n"
+        "where = {boto3.client(name).meta.endpoint_url for name in ('s3', 'iam', 'sts', 'kms')}\n"
+        "assert where == {os.environ['AWS_ENDPOINT_URL']}, where\n"
+        "boto3.client('iam').list_users()\n"
+        "assert httpx.get(os.environ['HMS_API_URL'] + '/rooms').status_code == 401\n"
+    )
+    program = [sys.executable, "-c", look]
+    done = subprocess.run(program, env={**theirs, **spare.env}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_secrets_are_nobody_elses(spare: Sandbox) -> None:
     """Nobody else reads the files that hold keys, and no process has one in its arguments or environment."""
     for folder in (".", "tls", "data", "logs"):
