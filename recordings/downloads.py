@@ -57,7 +57,7 @@ class Downloads:
 
     def sign_many(
         self, paths_or_keys: Sequence[str], expires: timedelta = LIFE, *, at: datetime | None = None
-    ) -> list[SignedUrl]:
+    ) -> Sequence[SignedUrl]:
         """A URL for each, in their order; one bad path is an error for all. Raises as `sign`."""
         located = [self.locate(path) for path in paths_or_keys]
         signed: dict[int, SignedUrl] = {}

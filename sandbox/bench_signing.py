@@ -43,7 +43,8 @@ def s3_ratio(*, rounds: int) -> float:
         region_name="eu-west-1",
         aws_access_key_id="AKIDEXAMPLE",
         aws_secret_access_key="nobodys",  # noqa: S106 - of no account
-        config=Config(signature_version="s3v4", ignore_configured_endpoint_urls=True),
+        endpoint_url="https://s3.eu-west-1.amazonaws.com",
+        config=Config(signature_version="s3v4"),
     )
 
     def theirs() -> None:

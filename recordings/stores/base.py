@@ -204,7 +204,7 @@ class Store(Protocol):
 
     def sign_many(
         self, downloads: Iterable[Download], expires: timedelta, *, at: datetime | None = None
-    ) -> list[SignedUrl]:
+    ) -> Sequence[SignedUrl]:
         """As `sign` with GET for each of `downloads`, in their order, many times as fast."""
 
     def url(self, key: str) -> str:

@@ -107,7 +107,7 @@ class GcsUploads:
 
     def sign_many(
         self, downloads: Iterable[Download], expires: timedelta, *, at: datetime | None = None
-    ) -> list[SignedUrl]:
+    ) -> Sequence[SignedUrl]:
         """Presign each with a V4 signature; asks nothing of Cloud Storage."""
         start = at or datetime.now(UTC)
         seconds = int(expires.total_seconds())

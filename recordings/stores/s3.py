@@ -222,7 +222,7 @@ class S3Store:
 
     def sign_many(
         self, downloads: Iterable[Download], expires: timedelta, *, at: datetime | None = None
-    ) -> list[SignedUrl]:
+    ) -> Sequence[SignedUrl]:
         """Presign each with Signature Version 4; asks nothing of S3."""
         start = at or datetime.now(UTC)
         seconds = int(expires.total_seconds())

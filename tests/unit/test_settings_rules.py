@@ -157,7 +157,7 @@ def test_accepted_ages_are_in_order(pairs: list[tuple[str, int]], retention: int
         settings = parse(storageClasses=steps(*pairs), retentionDays=str(retention))
     except ConfigurationError:
         return
-    order = list(StorageClass)
+    order: list[str] = list(StorageClass)
     for first, then in pairwise(settings.storage_classes):
         assert order.index(first.storage_class) < order.index(then.storage_class)
         assert first.after_days < then.after_days
