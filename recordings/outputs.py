@@ -144,6 +144,11 @@ class StackOutputs(_Model):
 
         Raises ConfigurationError that names every missing or wrong output at once, never a value.
         """
+        if not raw:
+            raise ConfigurationError(
+                "the stack has no outputs: it was never deployed, its first deployment failed, or it was destroyed. "
+                "Run `pulumi up`, or name another stack"
+            )
         try:
             return cls.model_validate(dict(raw))
         except ValidationError as error:
