@@ -1,7 +1,7 @@
 """Delete what is left over, dependents before what they depend on.
 
-Owns the order, and refusing before anything is deleted if something protected would go. Resources that do not depend
-on each other are deleted side by side.
+Owns the order. Resources that do not depend on each other are deleted side by side; one that is protected, or cannot be
+deleted, keeps what it depends on. The preview before it fails in the same place.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sandbox.engine.errors import DeploymentError
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import Op, Runner, Step
 
@@ -19,12 +18,6 @@ _PARALLEL: Final = 16
 
 def delete(runner: Runner, leftover: Sequence[Resource]) -> None:
     """Delete every resource. Raises DeploymentError; what was deleted until then is out of the state."""
-    protected = [resource.urn for resource in leftover if resource.protect and not resource.delete]
-    if protected:
-        raise DeploymentError(
-            "\n".join(f'resource "{urn}" cannot be deleted because it is protected' for urn in protected)
-            + "\nremove the `protect` flag from the program and run `up` first"
-        )
     pool = ThreadPoolExecutor(_PARALLEL)
     try:
         for rank in ranks(leftover):

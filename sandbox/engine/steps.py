@@ -239,6 +239,10 @@ class Runner:
     def _delete(self, step: Step) -> None:
         old = step.old
         assert old is not None
+        if old.protect and step.op is not Op.DELETE_REPLACED:
+            raise ProviderError(
+                "cannot be deleted because it is protected; remove the `protect` flag in the program and run `up` first"
+            )
         self.journal.begin(old, "deleting")
         kept = old.is_provider or old.external or old.retain_on_delete or old.pending_replacement
         if old.custom and not kept and not self.dry_run:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
 
 from sandbox.engine import run
+from sandbox.engine.digest import Digest
 from sandbox.engine.errors import DeploymentError, EngineError, UnsupportedError
 from tests.unit.engine_kit import Bench, assert_same_as_cloud, assert_sound
 
@@ -42,6 +45,31 @@ def test_protect_refuses_replacement_and_deletion(bench: Bench) -> None:
     bench.up()
     bench.destroy()
     assert bench.cloud.things == {}
+
+
+def test_plan_that_protect_refuses_is_listed(bench: Bench) -> None:
+    """As the real engine has it: every deletion is in the plan, the refused one is not counted, the rest can go."""
+    bench.program("""
+        a = User("a", name="a", opts=pulumi.ResourceOptions(protect=True))
+        User("b", name="b")
+        User("c", name="c", opts=pulumi.ResourceOptions(depends_on=[a]))
+    """)
+    bench.up()
+    bench.program("")
+    printed, stack = io.StringIO(), bench.open()
+    shown = Digest(printed, {})
+    with pytest.raises(DeploymentError, match="'a': cannot be deleted because it is protected"):
+        run.preview(stack, shown)
+    shown.diagnostics()
+    digest = json.loads(printed.getvalue())
+    planned = [(step["op"], step["urn"].rpartition("::")[2]) for step in digest["steps"] if step["op"] != "same"]
+    assert planned[0] == ("delete", "c")
+    assert sorted(planned[1:]) == [("delete", "a"), ("delete", "b")]
+    assert digest["changeSummary"]["delete"] == 2
+    with pytest.raises(DeploymentError, match="is protected"):
+        bench.up()
+    assert bench.cloud.ids("aws:iam/user:User") == ["a"]
+    assert bench.resource("a").protect
 
 
 def test_delete_before_replace_deletes_first(bench: Bench) -> None:
