@@ -21,6 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from sandbox import bench_signing, bench_sync, bench_web
 from sandbox.servers import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,6 +84,8 @@ def main() -> None:
         console.print("real CLI: not run, there is no `pulumi` on PATH")
     for mine, theirs in zip(figures[1:], others, strict=False):
         console.print(f"{mine.name}: {theirs.median / mine.median:.1f} times as fast as the real CLI")
+    console.print()
+    console.print(_facts([*bench_signing.figures(), *bench_sync.figures(), *bench_web.figures()]))
 
 
 def _demo() -> float:
@@ -124,6 +127,13 @@ def _timed(command: list[str], env: dict[str, str], cwd: Path) -> float:
     if done.returncode != 0:
         sys.exit(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr or done.stdout}")
     return time.monotonic() - begun
+
+
+def _facts(rows: list[tuple[str, str]]) -> Table:
+    table = Table("signing, sync and downloads", "", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _table(figures: list[Figure]) -> Table:

@@ -50,6 +50,11 @@ class SyncFigure:
     mebibytes: float
 
 
+def figures() -> list[tuple[str, str]]:
+    """Rows for `make bench`: what was measured, and the figure."""
+    return [(run.name, f"{run.seconds:.1f} s, {run.mebibytes:.0f} MiB") for run in measure_sync()]
+
+
 def measure_sync(assets: int = ASSETS) -> list[SyncFigure]:
     """The first run, which adds every row, and a second, which finds them all as they should be.
 
@@ -95,13 +100,3 @@ def _run(sandbox: Sandbox, *arguments: str) -> tuple[float, float]:
     if process.returncode:
         sys.exit(f"`recordings {arguments[0]}` ended with {process.returncode}")
     return time.monotonic() - begun, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def main() -> None:
-    """Measure and print."""
-    for figure in measure_sync():
-        print(f"{figure.name}: {figure.seconds:.1f} s, {figure.mebibytes:.0f} MiB")
-
-
-if __name__ == "__main__":
-    main()
