@@ -18,6 +18,7 @@
     │   └── StoreError                  3
     │       ├── AccessDeniedError       3      the key is valid and may not do this
     │       ├── CredentialsError        3      the key is unknown, inactive or its signature wrong
+    │       │   └── OrganisationPolicyError 3  an organisation forbids this way of using keys
     │       ├── ObjectNotFoundError     3
     │       ├── BucketNotFoundError     3
     │       ├── WrongRegionError        3
@@ -121,6 +122,10 @@ class AccessDeniedError(StoreError):
 
 class CredentialsError(StoreError):
     """The key is unknown, inactive, not yet usable, expired, or its signature does not match."""
+
+
+class OrganisationPolicyError(CredentialsError):
+    """An organisation forbids to make or to use such a key; neither waiting nor rights on the bucket help."""
 
 
 class ObjectNotFoundError(StoreError):

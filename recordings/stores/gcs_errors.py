@@ -22,6 +22,7 @@ from recordings.errors import (
     BucketNotFoundError,
     CredentialsError,
     ObjectNotFoundError,
+    OrganisationPolicyError,
     PreconditionError,
     StoreError,
     StoreUnreachableError,
@@ -95,21 +96,20 @@ NEXT: Final[Mapping[type[StoreError], str]] = {
 
 _KEYS_FORBIDDEN: Final = (
     "an organisation policy forbids to make keys of service accounts, HMAC keys included, and 100ms takes nothing "
-    "else: ask the organisation's administrator for an exception for this project, or give a key made elsewhere as "
-    "`recordings:writerExternal`"
+    "else: ask the organisation's administrator for an exception for this project, or give keys made elsewhere as "
+    "`recordings:writerExternal` and `recordings:readerExternal`"
 )
-POLICIES: Final[Mapping[str, tuple[type[StoreError], str]]] = {
-    "iam.disableServiceAccountKeyCreation": (AccessDeniedError, _KEYS_FORBIDDEN),
-    "iam.managed.disableServiceAccountKeyCreation": (AccessDeniedError, _KEYS_FORBIDDEN),
+POLICIES: Final[Mapping[str, str]] = {
+    "iam.disableServiceAccountKeyCreation": _KEYS_FORBIDDEN,
+    "iam.managed.disableServiceAccountKeyCreation": _KEYS_FORBIDDEN,
     "storage.restrictAuthTypes": (
-        CredentialsError,
         "an organisation policy refuses requests signed with HMAC keys, and 100ms signs with nothing else: ask the "
         "organisation's administrator to allow SERVICE_ACCOUNT_HMAC_SIGNED_REQUESTS in this project, or keep "
-        "recordings in a project where it is allowed",
+        "recordings in a project where it is allowed"
     ),
-    "storage.secureHttpTransport": (AccessDeniedError, "an organisation policy refuses plain HTTP: use https"),
+    "storage.secureHttpTransport": "an organisation policy refuses plain HTTP: use https",
 }
-"""Constraints that stand in this project's way: what such a refusal means, and the way out."""
+"""Constraints that stand in this project's way, and the way out."""
 _OTHER_POLICY: Final = (
     "an organisation policy forbids it: ask the organisation's administrator for an exception for this project"
 )
@@ -127,8 +127,8 @@ class Refusal:
     @property
     def kind(self) -> type[StoreError]:
         """What it means."""
-        if named := _CONSTRAINT.search(self.message):
-            return POLICIES.get(named[1], (AccessDeniedError, ""))[0]
+        if _CONSTRAINT.search(self.message):
+            return OrganisationPolicyError
         if self.status == 404 and "bucket does not exist" in self.message:
             return BucketNotFoundError
         found = CODES.get(self.code) or STATUSES.get(self.status)
@@ -151,7 +151,7 @@ def way_out(message: str) -> str | None:
     Any text will do in which Google names the constraint, such as what a deployment printed.
     """
     named = _CONSTRAINT.search(message)
-    return POLICIES.get(named[1], (StoreError, _OTHER_POLICY))[1] if named else None
+    return POLICIES.get(named[1], _OTHER_POLICY) if named else None
 
 
 def from_xml(status: int, body: bytes) -> Refusal:

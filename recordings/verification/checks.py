@@ -19,6 +19,7 @@ from recordings.errors import (
     HmsError,
     HmsUnauthorisedError,
     ObjectNotFoundError,
+    OrganisationPolicyError,
     RecordingsError,
     StoreUnreachableError,
     WrongRegionError,
@@ -87,6 +88,10 @@ CREDENTIALS: Final = (
     "credentials: the key of the stack outputs is unknown, inactive or deleted. Run `pulumi refresh` and `pulumi up`, "
     "then take the outputs again; if you rotated keys, the other slot may be the live one"
 )
+FORBIDDEN: Final = (
+    "organisation policy: nothing in this stack is wrong, and no deployment changes it; ask the organisation's "
+    "administrator for the exception that the message names"
+)
 PERMISSIONS: Final = (
     "permissions: compare who may do what in the bucket (policies, roles and their conditions) with the stack "
     "(`pulumi refresh`, `pulumi up`); a permissions boundary or an organisation's policy may take rights away"
@@ -103,6 +108,7 @@ CORS: Final = (
 TEMPLATE: Final = "template uses other storage: run `recordings register`, and look who else writes to this template"
 
 FIXES: Final[Mapping[type[RecordingsError], str]] = {
+    OrganisationPolicyError: FORBIDDEN,
     CredentialsError: CREDENTIALS,
     AccessDeniedError: PERMISSIONS,
     WrongRegionError: REGION,

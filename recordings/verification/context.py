@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import httpx
 
-from recordings.errors import AccessDeniedError, CredentialsError, StoreUnreachableError
+from recordings.errors import AccessDeniedError, CredentialsError, OrganisationPolicyError, StoreUnreachableError
 from recordings.outputs import StackOutputs
 from recordings.policies import OPERATOR_PREFIX
 from recordings.retry import Attempts, RetryPolicy, Timing
@@ -105,6 +105,8 @@ class Context:
         while True:
             try:
                 return act()
+            except OrganisationPolicyError:
+                raise  # no patience changes it
             except (CredentialsError, AccessDeniedError) as error:
                 limit = self.patience if isinstance(error, CredentialsError) else min(self.patience, POLICY_PATIENCE)
                 if self.timing.monotonic() - self._begun >= limit.total_seconds():

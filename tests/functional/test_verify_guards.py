@@ -11,7 +11,7 @@ import pytest
 from recordings.outputs import WriterAccess
 from recordings.stores import Identity, open_store
 from recordings.verification import Check, Context, Status, http_client, verify
-from recordings.verification.checks import CORS, CREDENTIALS, PERMISSIONS, REGION
+from recordings.verification.checks import CORS, CREDENTIALS, FORBIDDEN, PERMISSIONS, REGION
 from recordings.verification.guards import DRIFT
 from sandbox.servers import Sandbox
 from tests.functional.google_lab import Lab
@@ -177,14 +177,14 @@ def test_plain_http_passes_where_the_organisation_forbids_it(lab: Lab) -> None:
 
 
 def test_organisation_that_refuses_hmac_is_named_with_the_way_out(lab: Lab) -> None:
-    """Neither key can be used: a matter of credentials, with the constraint and what to ask for."""
+    """Neither key can be used: not the fault of the stack, with the constraint and what to ask for."""
     stand = GoogleStand.build(lab)
     lab.switch(constraints=["constraints/storage.restrictAuthTypes"])
     try:
         checks = run(stand)
     finally:
         lab.switch(constraints=[])
-    assert failed(checks) == {"writer-put": CREDENTIALS}
+    assert failed(checks) == {"writer-put": FORBIDDEN}
     assert "SERVICE_ACCOUNT_HMAC_SIGNED_REQUESTS" in checks["writer-put"].detail
 
 

@@ -19,6 +19,7 @@ from recordings.errors import (
     CredentialsError,
     ObjectArchivedError,
     ObjectNotFoundError,
+    OrganisationPolicyError,
     PreconditionError,
     StoreError,
     StoreUnreachableError,
@@ -99,16 +100,16 @@ ANSWERS: list[tuple[int, str, str, type[StoreError]]] = [
     (403, "RequestTimeTooSkewed", "The difference is too large.", CredentialsError),
     (403, "rateLimitExceeded", "Slow down", StoreUnreachableError),
     (403, "neverHeardOf", "What?", AccessDeniedError),
-    (403, "AccessDenied", "Request violates constraint 'constraints/storage.restrictAuthTypes'", CredentialsError),
+    (403, "AccessDenied", "violates 'constraints/storage.restrictAuthTypes'", OrganisationPolicyError),
     (404, "notFound", "No such object: b/k", ObjectNotFoundError),
     (404, "notFound", "The specified bucket does not exist.", BucketNotFoundError),
     (404, "NoSuchUpload", "The requested upload was not found.", ObjectNotFoundError),
     (404, "NoSuchBucket", "The specified bucket does not exist.", BucketNotFoundError),
     (409, "conflict", "The object changed meanwhile.", PreconditionError),
     (412, "conditionNotMet", "At least one of the pre-conditions did not hold.", PreconditionError),
-    (412, "conditionNotMet", "violates 'constraints/iam.disableServiceAccountKeyCreation'", AccessDeniedError),
-    (412, "x", "'constraints/iam.managed.disableServiceAccountKeyCreation'", AccessDeniedError),
-    (412, "x", "'constraints/storage.softDeletePolicySeconds'", AccessDeniedError),
+    (412, "conditionNotMet", "violates 'constraints/iam.disableServiceAccountKeyCreation'", OrganisationPolicyError),
+    (412, "x", "'constraints/iam.managed.disableServiceAccountKeyCreation'", OrganisationPolicyError),
+    (412, "x", "'constraints/storage.softDeletePolicySeconds'", OrganisationPolicyError),
     (429, "rateLimitExceeded", "Too many", StoreUnreachableError),
     (429, "SlowDown", "Too many", StoreUnreachableError),
     (500, "backendError", "Oops", StoreUnreachableError),
@@ -159,6 +160,7 @@ def test_way_out_of_forbidden_keys_names_the_other_writer() -> None:
     """The two things that an owner can do."""
     advice = way_out("constraints/iam.disableServiceAccountKeyCreation") or ""
     assert "writerExternal" in advice
+    assert "readerExternal" in advice
     assert "exception" in advice
     assert "SERVICE_ACCOUNT_HMAC_SIGNED_REQUESTS" in (way_out("'constraints/storage.restrictAuthTypes'") or "")
     assert way_out("no such bucket") is None
@@ -213,7 +215,7 @@ def test_retry_after_is_read_from_the_answer() -> None:
 
 def test_every_kind_has_a_next_act() -> None:
     """No error of this store ends without saying what to do; regions and archives are no matter on Google."""
-    kinds = {*CODES.values(), *STATUSES.values(), *EXCEPTIONS.values(), *(kind for kind, _ in POLICIES.values())}
+    kinds = {*CODES.values(), *STATUSES.values(), *EXCEPTIONS.values()}
     assert kinds <= NEXT.keys()
     tree = set(StoreError.__subclasses__()) | {StoreError}
     assert tree - NEXT.keys() == {WrongRegionError, ObjectArchivedError}

@@ -16,6 +16,7 @@ from recordings.errors import (
     AccessDeniedError,
     CredentialsError,
     HmsRefusedError,
+    OrganisationPolicyError,
     RecordingsError,
     StoreUnreachableError,
     WrongRegionError,
@@ -25,6 +26,7 @@ from recordings.stores.s3 import open_store
 from recordings.verification import Context, Probe, Status, cors, denial, http_client, storage
 from recordings.verification.checks import (
     CREDENTIALS,
+    FORBIDDEN,
     PERMISSIONS,
     REGION,
     Check,
@@ -130,6 +132,7 @@ def test_bug_is_not_taken_for_a_failed_check() -> None:
     ("error", "fix"),
     [
         (CredentialsError("x"), CREDENTIALS),
+        (OrganisationPolicyError("x"), FORBIDDEN),
         (AccessDeniedError("x"), PERMISSIONS),
         (WrongRegionError("x"), REGION),
         (StoreUnreachableError("x"), "network"),
@@ -171,6 +174,15 @@ def test_missing_permission_is_waited_for_a_quarter_of_that() -> None:
     with context_on(answering(200), clock) as context, pytest.raises(AccessDeniedError):
         context.usable(refusing(AccessDeniedError("x")))
     assert 10 <= clock.time - begun <= 20
+
+
+def test_organisation_policy_is_not_waited_for() -> None:
+    """It says no on purpose: the next try would hear the same."""
+    clock = Clock()
+    begun = clock.time
+    with context_on(answering(200), clock) as context, pytest.raises(OrganisationPolicyError):
+        context.usable(refusing(OrganisationPolicyError("x")))
+    assert clock.time == begun
 
 
 def refusing(error: Exception) -> Callable[[], str]:
