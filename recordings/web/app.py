@@ -149,7 +149,7 @@ class Web:
         if room is not None and not (len(room) <= _LONGEST_ID and room.isprintable()):
             raise Refusal(400, "bad-request", "room is the id of a room at 100ms")
         page = await (await self._catalog()).page(
-            limit=_limit(query.get("limit")), after=query.get("after"), room_id=room
+            limit=_limit(query.get("limit")), after=query.get("after") or None, room_id=room
         )
         entries = [entry for entry in page.entries if await self._gate.is_open(request, Action.LIST, entry)]
         return entries, page.next

@@ -98,8 +98,8 @@ def _list() -> dict[str, Any]:
         "summary": "Recordings that the caller may see, newest first",
         "parameters": [
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Rows to look at."),
-            _query("after", {"type": "string", "minLength": 1}, "The `next` of the page before."),
-            _query("room", {"type": "string", "minLength": 1, "maxLength": 200}, "Only those of this room."),
+            _query("after", {"type": "string"}, "The `next` of the page before."),
+            _query("room", {"type": "string", "maxLength": 200}, "Only those of this room; empty: of all."),
         ],
         "responses": {
             "200": _json("Page", "A page; a row that the caller may not see is left out."),
