@@ -13,6 +13,7 @@ import boto3
 import httpx
 import requests
 from botocore.config import Config
+from botocore.session import Session as BotocoreSession
 from google.api_core.client_options import ClientOptions
 from google.auth.transport.requests import Request
 from google.cloud import storage
@@ -23,7 +24,9 @@ from sandbox.servers import Sandbox
 from tests.functional.clients import client_tls
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
-_SESSION: Final = boto3.Session()
+_OWN: Final = {"profile": (None, None, None, None)}
+"""No profile, whatever the environment names: the keys here are Google's."""
+_SESSION: Final = boto3.Session(botocore_session=BotocoreSession(_OWN))
 Key = tuple[str, str]
 Grant = tuple[str, str, str | None]
 """Role (without `roles/storage.`), member, and the condition's expression or None."""
