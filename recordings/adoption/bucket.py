@@ -56,8 +56,6 @@ def _judge_place(proposal: Proposal, facts: BucketFacts, file: StackFile) -> Non
         proposal.find(
             "region", f"the bucket lies in {facts.region}, the stack in {region}: correct aws:region", acceptable=False
         )
-    if (provider := file.value("provider") or "s3") != "s3":
-        proposal.find("provider", f"recordings:provider is {provider}, the bucket is S3's", acceptable=False)
 
 
 def _judge_deletion(proposal: Proposal, file: StackFile) -> None:

@@ -14,7 +14,8 @@ from recordings.adoption.parts import DEFAULT_NAMES, Part
 from recordings.adoption.stack_file import StackFile
 from recordings.adoption.survey import Surveyor, UserFacts
 from recordings.adoption.users import judge_new_user, judge_user
-from recordings.errors import GuardError
+from recordings.errors import ConfigurationError, GuardError
+from recordings.outputs import StorageProvider
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,17 @@ class Wish:
 
 
 def propose(wish: Wish, file: StackFile, surveyor: Surveyor) -> Proposal:
-    """Look at everything and judge it. Raises StoreError, UsageError, and GuardError for the wrong account."""
+    """Look at everything and judge it. Raises StoreError, UsageError, and GuardError for the wrong account.
+
+    ConfigurationError for a stack of another provider, before anything is asked of a cloud.
+    """
+    provider = file.value("provider") or StorageProvider.S3
+    if provider != StorageProvider.S3:
+        raise ConfigurationError(
+            f"recordings:provider of stack {wish.stack} is {provider!r}, and only a bucket on Amazon S3 can be taken "
+            "over: deploy this stack with a bucket of its own and list the existing one under "
+            "recordings:formerBuckets, or adopt with a stack on 's3'; nothing was changed"
+        )
     expected = file.value("expectedAccount")
     if expected is not None and (account := surveyor.account()) != str(expected):
         raise GuardError(

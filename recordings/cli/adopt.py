@@ -76,11 +76,11 @@ def perform(frame: Frame, wish: Wish, cwd: Path, accept: Sequence[str], *, dry_r
     owned = _deployed_bucket(wish.stack, cwd)
     if owned not in (None, wish.bucket):
         raise CheckFailedError(
-            f"stack {wish.stack} owns s3://{owned}, and one stack has one bucket: adopt with a new stack, and list "
-            f"s3://{owned} as one of its recordings:formerBuckets if it holds recordings"
+            f"stack {wish.stack} owns bucket {owned}, and one stack has one bucket: adopt with a new stack, and list "
+            f"{owned} as one of its recordings:formerBuckets if it holds recordings"
         )
     if owned == wish.bucket:
-        frame.tell(f"stack {wish.stack} owns s3://{wish.bucket} already: nothing to do")
+        frame.tell(f"stack {wish.stack} owns bucket {wish.bucket} already: nothing to do")
         frame.result({"owned": True, "bucket": wish.bucket, "dryRun": dry_run}, lambda _: None)
         return
     file = StackFile.open(cwd / f"Pulumi.{wish.stack_name}.yaml")
