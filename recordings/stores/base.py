@@ -146,7 +146,7 @@ class Store(Protocol):
 
         With `if_match` only if the object still has that ETag, with `if_none_match` only if there is none; raises
         PreconditionError otherwise. A conditional write whose answer was lost may raise PreconditionError although
-        it was done: read before deciding.
+        it was done, and so may any write by who may neither overwrite nor read: read before deciding.
         """
 
     def read(self, key: str, *, first: int | None = None, last: int | None = None) -> tuple[bytes, ObjectInfo]:

@@ -9,11 +9,13 @@ Sources: https://cloud.google.com/storage/docs/xml-api/reference-methods, .../xm
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import NoReturn
+from hashlib import md5
+from typing import Final, NoReturn
 
 import httpx
 
@@ -23,6 +25,9 @@ from recordings.stores.base import Guards, ObjectInfo, ObjectVersion
 from recordings.stores.gcs_errors import NEXT
 from recordings.stores.gcs_uploads import GcsUploads, moment
 from recordings.stores.gcs_wire import Call, Wire, document
+
+_OVERWRITE: Final = "storage.objects.delete"
+"""Asked for by a PUT only if there is an object: https://cloud.google.com/storage/docs/xml-api/put-object."""
 
 
 class HmacStore(GcsUploads):
@@ -52,12 +57,23 @@ class HmacStore(GcsUploads):
         if_match: str | None = None,
         if_none_match: bool = False,
     ) -> ObjectInfo:
-        """PUT object, on condition of its generation."""
+        """PUT object, on condition of its generation.
+
+        Who may not overwrite is refused on the second try if the first one's answer alone was lost: then the object
+        is compared with `body`, and PreconditionError left to who may not read it either.
+        """
         headers = {"Content-Type": content_type}
         generation = wanted_generation(if_match, if_none_match)
         if generation is not None:
             headers["x-goog-if-generation-match"] = str(generation)
-        answer = self._wire.send(Call(self._what("put", key), "PUT", key, headers=headers, content=body))
+        what = self._what("put", key)
+        call = Call(what, "PUT", key, headers=headers, content=body, needed_if_there=_OVERWRITE)
+        try:
+            answer = self._wire.send(call)
+        except PreconditionError:
+            if generation is not None:
+                raise
+            answer = self._written(what, key, body)
         made = answer.headers.get("x-goog-generation", "")
         return ObjectInfo(key, len(body), made, content_type=content_type, version_id=made)
 
@@ -141,6 +157,21 @@ class HmacStore(GcsUploads):
         if first is not None or last is not None:
             headers["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
         return self._wire.send(Call(what, "GET", key, headers=headers))
+
+    def _written(self, what: str, key: str, body: bytes) -> httpx.Response:
+        """What HEAD says of an object that may be the one just put. Raises PreconditionError unless it surely is."""
+        doubt = PreconditionError(
+            f"{what}: its first answer was lost, and an object is there now that this identity can neither overwrite "
+            "nor compare with what it sent: read it with another identity, or put under another key"
+        )
+        try:
+            answer = self._wire.send(Call(what, "HEAD", key))
+        except (AccessDeniedError, ObjectNotFoundError):
+            raise doubt from None
+        expected = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        if f"md5={expected}" not in answer.headers.get("x-goog-hash", "").replace(" ", "").split(","):
+            raise PreconditionError(f"{what}: another object is there, which this identity may not overwrite")
+        return answer
 
     def _is_surely_missing(self, key: str) -> bool:
         """Whether this identity may list the key's own name, and nothing is there."""

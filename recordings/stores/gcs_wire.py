@@ -2,7 +2,8 @@
 
 Owns httpx, retries and the form of XML answers. Does not know who signs (an `httpx.Auth` does) nor what a request
 means. Every request here may be repeated: a PUT or DELETE gives the same result twice, and beginning an upload twice
-leaves an empty one that the bucket's lifecycle takes away. Completing an upload is the exception: see `send`.
+leaves an empty one that the bucket's lifecycle takes away. Two are told apart after a lost answer: completing an upload
+(`Call.gone_is_done`), and a PUT by a writer that may not overwrite (`Call.needed_if_there`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from xml.etree import ElementTree
 
 import httpx
 
-from recordings.errors import StoreError, StoreUnreachableError, UsageError
+from recordings.errors import PreconditionError, StoreError, StoreUnreachableError, UsageError
 from recordings.retry import Attempts, RetryPolicy, Timing, parse_retry_after
 from recordings.signing import encode_key
 from recordings.stores.gcs_errors import NEXT, from_xml
@@ -43,6 +44,8 @@ class Call:
     content: bytes = b""
     gone_is_done: str = ""
     """A code that, after an answer was lost, means that the lost one was a success."""
+    needed_if_there: str = ""
+    """A right that is asked for only if the thing is there: lacking it after a lost answer is a PreconditionError."""
 
 
 class Wire:
@@ -70,7 +73,8 @@ class Wire:
     def send(self, call: Call) -> httpx.Response:
         """Send it until there is an answer, and give that if it is a success.
 
-        Raises StoreError: what Google refused, or StoreUnreachableError when attempts or budget are used up.
+        Raises StoreError: what Google refused, StoreUnreachableError when attempts or budget are used up, and
+        PreconditionError where a lost answer leaves open whose doing it is.
         """
         url = self._url(call)
         attempts = Attempts(self._policy, self._timing)
@@ -91,6 +95,11 @@ class Wire:
                 if is_lost and call.gone_is_done and refusal.code == call.gone_is_done:
                     return answer
                 failure = refusal.error(call.what)
+                if is_lost and call.needed_if_there and call.needed_if_there in refusal.message:
+                    raise PreconditionError(
+                        f"{call.what}: it is there now, and an earlier try was not answered, so that this may be its "
+                        "doing; read it before deciding"
+                    )
                 is_lost = is_lost or answer.status_code >= 500
                 retry_after = parse_retry_after(answer.headers.get("retry-after"), self._timing.now())
             if not isinstance(failure, StoreUnreachableError) or not attempts.wait_again(call.what, retry_after):

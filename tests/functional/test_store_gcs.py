@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, Final
 
 import httpx
 import pytest
 
-from recordings.errors import AccessDeniedError, CredentialsError
+from recordings.errors import AccessDeniedError, CredentialsError, PreconditionError
 from recordings.outputs import WriterAccess
 from recordings.signing_gcs import HmacAuth
 from recordings.signing_v4 import AWS4
-from recordings.stores import AccessKey, Identity, open_store
+from recordings.stores import AccessKey, Identity, gcs, open_store
 from recordings.stores.gcs_errors import way_out
 from recordings.stores.gcs_wire import Call, Wire
 from sandbox.servers import Sandbox
-from tests.functional.clients import browser
+from tests.functional.clients import browser, client_tls
 from tests.functional.google_lab import Lab
 from tests.functional.google_stand import GoogleStand
 from tests.functional.stand import entered
@@ -166,6 +167,33 @@ def test_smaller_writer_writes_each_key_once(lab: Lab, access: WriterAccess) -> 
     writer.put(KEY, b"1")
     with pytest.raises(AccessDeniedError, match=r"storage\.objects\.delete"):
         writer.put(KEY, b"2")
+
+
+class LosesFirstAnswer(httpx.HTTPTransport):
+    """The way to the sandbox, on which one answer is lost after the request was done."""
+
+    lost = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        if not self.lost:
+            self.lost = True
+            answer.read()
+            raise httpx.ReadError("lost")
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("access", "is_sure"),
+    [(WriterAccess.FULL, True), (WriterAccess.READ_WRITE, True), (WriterAccess.UPLOAD_ONLY, False)],
+)
+def test_lost_answer_to_a_put(sandbox: Sandbox, lab: Lab, access: WriterAccess, is_sure: bool) -> None:
+    """Who may read what it wrote succeeds; who may not is told that it cannot know, not that it lacks a right."""
+    outputs = GoogleStand.build(lab, access=access).outputs
+    writer = gcs.open_store(outputs, Identity.WRITER, transport=LosesFirstAnswer(verify=client_tls(sandbox)))
+    with nullcontext() if is_sure else pytest.raises(PreconditionError, match="first answer was lost"):
+        assert writer.put(KEY, b"1").version_id
+    assert open_store(outputs, Identity.READER).read(KEY)[0] == b"1"
 
 
 def test_second_slot_is_the_same_writer(stand: GoogleStand) -> None:

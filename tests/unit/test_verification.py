@@ -17,6 +17,7 @@ from recordings.errors import (
     CredentialsError,
     HmsRefusedError,
     OrganisationPolicyError,
+    PreconditionError,
     RecordingsError,
     StoreUnreachableError,
     WrongRegionError,
@@ -183,6 +184,13 @@ def test_organisation_policy_is_not_waited_for() -> None:
     with context_on(answering(200), clock) as context, pytest.raises(OrganisationPolicyError):
         context.usable(refusing(OrganisationPolicyError("x")))
     assert clock.time == begun
+
+
+def test_put_in_doubt_is_ours_for_nobody_else_knows_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that can neither overwrite nor read lost an answer: that is no fault of the stack."""
+    with context_on(answering(200)) as context:
+        monkeypatch.setattr(context.writer, "put", lambda *_, **__: refusing(PreconditionError("x"))())
+        assert storage.writer_put(context) == "1024 bytes, at the second try"
 
 
 def refusing(error: Exception) -> Callable[[], str]:
