@@ -175,7 +175,7 @@ def test_stack_with_another_bucket_is_refused(project: Project, old: Old, tmp_pa
     engine.write_text("""print('{"bucketName": "its-own"}')""")
     project.env["PULUMI_COMMAND"] = f"{sys.executable} {engine}"
     done = adopt(project, old)
-    assert (done.returncode, "owns s3://its-own" in done.stderr) == (1, True)
+    assert (done.returncode, "owns bucket its-own" in done.stderr) == (1, True)
     assert "recordings:adopt" not in text_of(project)
 
 
