@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.s3_settings import S3Settings
 from recordings.outputs import StackOutputs, WriterAccess
 from recordings.policies import reader_policy, writer_policy
 from sandbox.providers.schema import check_properties
@@ -122,13 +123,23 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
     ("writerExternal", EXTERNAL, lambda d: d.names("user"), {"recordings-reader"}),
     ("writerExternal", EXTERNAL, lambda d: d.names("accessKey"), {"recordings-reader-blue"}),
     ("readerExternal", EXTERNAL, lambda d: d.names("userPolicy"), {"recordings-writer"}),
+    ("writerPolicyName", "w", lambda d: d.inputs("userPolicy", "recordings-writer")["name"], "w"),
+    ("readerPolicyName", "r", lambda d: d.inputs("userPolicy", "recordings-reader")["name"], "r"),
 ]
+ELSEWHERE = {"stack", "region", "endpointUrl", "registeredKey", "expiresAt", "formerBuckets", "adopt"}
+"""Each has a test of its own: here, in test_adoption or in test_settings_rules."""
 
 
 @pytest.mark.parametrize(("key", "value", "look", "expected"), EFFECTS, ids=[effect[0] for effect in EFFECTS])
 def test_key_has_its_effect(key: str, value: Any, look: Check, expected: object) -> None:
     """Each configuration key reaches the resource that it is about, and would not be so without it."""
     assert look(deployed(**{key: value})) == expected
+
+
+def test_every_key_has_an_effect_that_is_tested() -> None:
+    """A key that is added is tested or fails here."""
+    keys = {str(field.alias) for field in S3Settings.model_fields.values()}
+    assert keys - {key for key, *_ in EFFECTS} == ELSEWHERE
 
 
 def test_default_stack_has_every_guard() -> None:

@@ -91,20 +91,20 @@ def failure(rng: random.Random, kind: str) -> httpx.Response | Exception:
 def test_register_outlives_passing_failures(kind: str, rng: random.Random) -> None:
     """With a third of all calls failing before their effect, the end is the right state, every time."""
     failed = 0
-    for seed in range(20):
+    for seed in range(60):
         hms, store = fresh()
         hms.before = failing = Failing(rng, 0.3, lambda: failure(rng, kind))
         register(hms, store, seed=seed)
         failed += failing.failed
         hms.before = lambda _: None
         assert_registered(hms, store)
-    assert failed > 20
+    assert failed > 100
 
 
 @pytest.mark.parametrize("kind", ["429", "5xx", "broken"])
 def test_register_when_answers_are_lost_after_the_effect(kind: str, rng: random.Random) -> None:
     """A POST that took effect although its answer was lost is recognised by reading, and not sent again."""
-    for seed in range(20):
+    for seed in range(60):
         hms, store = fresh()
         hms.after = lambda what: _raise_or(failure(rng, kind)) if what.startswith("POST") else None
         register(hms, store, seed=seed)
