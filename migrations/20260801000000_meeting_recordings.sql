@@ -127,8 +127,8 @@ begin
   for wanted in
     select * from (values
       ('recordings_by_asset', 'unique', '(asset_id)'),
-      ('recordings_by_time', '', '(recorded_at desc nulls last, asset_id desc)'),
-      ('recordings_by_room', '', '(room_id, recorded_at desc nulls last, asset_id desc)'),
+      ('recordings_by_time', '', '(coalesce(recorded_at, ''-infinity'') desc, asset_id desc)'),
+      ('recordings_by_room', '', '(room_id, coalesce(recorded_at, ''-infinity'') desc, asset_id desc)'),
       ('recordings_by_session', '', '(session_id)')
     ) as indexes (name, kind, what)
   loop

@@ -56,7 +56,10 @@ class Catalog:
         self._dry_run = dry_run
 
     def upsert(self, entries: Sequence[CatalogEntry]) -> Written:
-        """Add or change rows by their asset id; all of them or none. Writing again changes nothing."""
+        """Add or change rows by their asset id; all of them or none. Writing again changes nothing.
+
+        A row that says the same already is left alone, and so is one that 100ms was asked about later than these.
+        """
         return _written(self.write(entries), entries)
 
     def write(self, entries: Sequence[CatalogEntry]) -> list[tuple[str, bool]]:
@@ -100,9 +103,12 @@ class AsyncCatalog:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: SecretStr, *, size: int = 10) -> AsyncIterator[AsyncCatalog]:
-        """A catalog over at most `size` connections. A database that is down now is an error only once it is asked."""
-        pool = async_pool(url, size=size)
+    async def open(cls, url: SecretStr, *, size: int = 10, wait: float = 3.0) -> AsyncIterator[AsyncCatalog]:
+        """A catalog over at most `size` connections, for each of which nobody waits longer than `wait` seconds.
+
+        A database that is down now is an error only once it is asked.
+        """
+        pool = async_pool(url, size=size, wait=wait)
         await pool.open(wait=False)
         try:
             yield cls(pool)

@@ -45,7 +45,7 @@ class Standing(StrEnum):
 class CatalogEntry:
     """One row. `size` in bytes, `duration` in seconds; `recorded_at` is when 100ms made the recording asset.
 
-    `synced_at` is when 100ms was asked: what was asked earlier never overwrites what was asked later.
+    `synced_at` is when 100ms was asked (None: now): what was asked earlier never overwrites what was asked later.
     """
 
     asset_id: str

@@ -29,6 +29,8 @@ CONNECT_SECONDS: Final = 10
 _ARGUMENTS: Final[Mapping[str, Any]] = {"prepare_threshold": None, "application_name": "recordings"}
 _FOREIGN: Final = frozenset({"pgbouncer", "connection_limit", "pool_timeout", "schema"})
 """Parameters that other clients put into the same variable and libpq does not take."""
+_BROKEN: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+"""With no code from the server: there is no connection, or none any more."""
 _MIGRATE: Final = "run `recordings migrate` first"
 
 _REASONS: Final = (
@@ -88,7 +90,8 @@ def connect(url: SecretStr) -> Iterator[psycopg.Connection[Any]]:
 def async_pool(url: SecretStr, *, size: int = 10, wait: float = 3.0) -> AsyncConnectionPool[Any]:
     """A pool that is not open yet. Whoever waits more than `wait` seconds for a connection gets an error.
 
-    A connection is looked at before it is given out, so that a restart of the database is nobody's error.
+    A connection is looked at before it is given out, so that a restart of the database is nobody's error. Whoever comes
+    while it is away makes the pool try anew: the pool's own pauses grow into minutes.
     """
     return AsyncConnectionPool(
         url.get_secret_value(),
@@ -96,6 +99,7 @@ def async_pool(url: SecretStr, *, size: int = 10, wait: float = 3.0) -> AsyncCon
         min_size=1,
         max_size=size,
         timeout=wait,
+        reconnect_timeout=wait,
         open=False,
         check=AsyncConnectionPool.check_connection,
     )
@@ -114,7 +118,7 @@ def translated(error: psycopg.Error) -> DatabaseError:
     """Our error for one of psycopg's: what it means, the thing it names, the next act."""
     code, said = error.sqlstate or "", error.diag
     primary = redact(said.message_primary or "")
-    if code.startswith(("08", "53", "57P")) or (not code and isinstance(error, psycopg.OperationalError)):
+    if code.startswith(("08", "53", "57P")) or (not code and isinstance(error, _BROKEN)):
         return DatabaseDownError(f"the database that {VARIABLE} names cannot be used now: {_reason(str(error))}")
     if code in ("42P01", "42703", "3F000"):
         return DatabaseError(f"the database is not prepared ({primary}): {_MIGRATE}")

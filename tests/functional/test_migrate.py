@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from zipfile import ZipFile
 
 import psycopg
 import pytest
@@ -308,8 +312,17 @@ def test_other_users_are_told_who_the_owner_is(empty_database: str) -> None:
     assert schema(empty_database) == before
 
 
-def test_wheel_brings_the_same_files() -> None:
-    """What an installation runs is what lies in the project's root."""
-    for back, folder in ((False, "migrations"), (True, "migrations_back")):
-        found = {migration.name: migration.statement for migration in migrations(back=back)}
+def test_installed_wheel_migrates(empty_database: str, tmp_path: Path) -> None:
+    """A back end has the library alone: it brings the files of the project's root, and runs them."""
+    build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
+    program = [sys.executable, "-c", build, str(tmp_path)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+    with ZipFile(tmp_path / done.stdout.split()[-1]) as wheel:
+        wheel.extractall(tmp_path / "site")
+    for folder in ("migrations", "migrations_back"):
+        found = {file.name: file.read_text() for file in (tmp_path / "site" / "recordings" / folder).iterdir()}
         assert found == {file.name: file.read_text() for file in (ROOT / folder).glob("*.sql")}
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "DATABASE_URL": empty_database}
+    program = [sys.executable, "-m", "recordings", "migrate"]
+    subprocess.run(program, cwd=tmp_path, env=env, check=True, capture_output=True)
+    assert set(OURS) <= set(columns(empty_database))
