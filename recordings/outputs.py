@@ -146,6 +146,11 @@ class StackOutputs(_Model):
         """
         if not raw:
             raise ConfigurationError(
+                "the stack has no outputs: it is not deployed, was destroyed, or its last `pulumi up` failed; run "
+                "`pulumi up` and see what it says"
+            )
+        if not raw:
+            raise ConfigurationError(
                 "the stack has no outputs: it was never deployed, its first deployment failed, or it was destroyed. "
                 "Run `pulumi up`, or name another stack"
             )

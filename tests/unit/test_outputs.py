@@ -87,3 +87,10 @@ def test_any_value_is_taken_or_refused_by_name(name: str, value: Any) -> None:
     except ConfigurationError as error:
         told = str(error)
     assert name in told or "registeredKey" in told
+
+
+def test_stack_without_outputs_is_said_to_be_not_deployed() -> None:
+    """Not a list of all that is missing: what happened, and what to run."""
+    with pytest.raises(ConfigurationError, match="was destroyed, or its last `pulumi up` failed") as caught:
+        StackOutputs.from_json("{}")
+    assert "Field required" not in str(caught.value)
