@@ -52,21 +52,33 @@ def run(script: Path, given: Mapping[str, Any], env: Mapping[str, str], folder: 
 
     Skips the test where Node or its packages are missing. The script is copied into `folder`, beside the packages.
     """
+    program = _prepared(folder)
+    copy = folder / script.name
+    if copy != script:
+        shutil.copy(script, copy)
+    command = [program, "--no-warnings", str(copy)]
+    done = subprocess.run(
+        command, cwd=folder, env=dict(env), input=json.dumps(given), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{script.name} ended with {done.returncode}:\n{done.stderr[-3000:]}"
+    return json.loads(done.stdout)
+
+
+def tsc(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Type-check the TypeScript project in `folder`. Skips the test as `run` does."""
+    command = [_prepared(folder), "node_modules/typescript/bin/tsc", "--project", "."]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def _prepared(folder: Path) -> str:
+    """Node's program; its packages lie beside what runs in `folder` from now on."""
     wheel = _program()
     if wheel is None or not (INSTALLED / "node_modules").is_dir():
         pytest.skip("not run: Node is not installed here (`make test` installs it)")
     link = folder / "node_modules"
     if not link.exists():
         link.symlink_to(INSTALLED / "node_modules")
-    copy = folder / script.name
-    if copy != script:
-        shutil.copy(script, copy)
-    command = [str(wheel / "bin" / "node"), "--no-warnings", str(copy)]
-    done = subprocess.run(
-        command, cwd=folder, env=dict(env), input=json.dumps(given), capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, f"{script.name} ended with {done.returncode}:\n{done.stderr[-3000:]}"
-    return json.loads(done.stdout)
+    return str(wheel / "bin" / "node")
 
 
 if __name__ == "__main__":

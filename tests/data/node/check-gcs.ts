@@ -1,0 +1,6 @@
+// Signs on Google as docs/your-code.md shows, and prints the URL. Standard input: {key}.
+import { readFileSync } from "node:fs";
+import { sign } from "./lib/recordings/sign-gcs.ts";
+
+const given = JSON.parse(readFileSync(0, "utf8"));
+console.log(JSON.stringify({ url: await sign(given.key, "Monday.mp4") }));
