@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from sandbox.engine.errors import DeploymentError
@@ -72,7 +73,7 @@ def recover(
         if not _is_in_cloud(subject):
             continue
         if operation.kind == "creating":
-            _recover_create(subject, resources, providers, ids_elsewhere)
+            _recover_create(subject, resources, providers, ids_elsewhere, sink)
         else:
             _recover_change(operation, resources, providers)
     return replace(base, resources=_pruned(resources), pending=[])
@@ -83,11 +84,15 @@ def _recover_create(
     resources: list[Resource],
     providers: Registry,
     ids_elsewhere: Callable[[str], Iterable[str]],
+    sink: Sink,
 ) -> None:
     known = {*ids_elsewhere(subject.type), *(item.id for item in resources if item.type == subject.type)}
     with _explained(subject):
         found = providers.get(subject.provider).find(subject.type, unwrap(subject.inputs), known)
     if found is None:
+        return
+    if found.made is not None and subject.created and found.made < _second(subject.created):
+        sink.diagnostic("warning", subject.urn, f"{found.id!r} was there before the interrupted run: not taken over")
         return
     created = _taken(subject, found, providers)
     created.created = created.modified = now()
@@ -99,6 +104,11 @@ def _recover_create(
     # what the interrupted create did not get to, such as tags, shows as a difference to the inputs
     current = _read(created, providers)
     resources.append(current or created)
+
+
+def _second(moment: str) -> datetime:
+    """Clouds tell whole seconds."""
+    return datetime.fromisoformat(moment).replace(microsecond=0)
 
 
 def _recover_change(operation: Operation, resources: list[Resource], providers: Registry) -> None:

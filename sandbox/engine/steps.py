@@ -143,6 +143,8 @@ class Runner:
     def _create(self, step: Step) -> None:
         new = step.new
         assert new is not None
+        # what is older than this was not made by this run, should it be killed
+        new.created = now()
         self.journal.begin(new, "creating")
         with self._partial(step):
             if new.is_provider:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -25,11 +26,15 @@ class ProviderError(Exception):
 
 @dataclass(frozen=True)
 class ResourceState:
-    """A resource as the cloud has it: its id, inputs that would make it, outputs."""
+    """A resource as the cloud has it: its id, inputs that would make it, outputs.
+
+    `made` is when the cloud says it was made (UTC, whole seconds), where `find` can tell.
+    """
 
     id: str
     inputs: Properties
     outputs: Properties
+    made: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

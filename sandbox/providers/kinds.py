@@ -176,7 +176,7 @@ class TableProvider:
     def find(self, type_: str, inputs: Properties, known_ids: Collection[str]) -> ResourceState | None:
         """The resource that an interrupted create with these inputs left, or None."""
         found = self.kind(type_).find(inputs, known_ids)
-        return None if found is None else ResourceState(found.id, inputs, found.outputs)
+        return None if found is None else ResourceState(found.id, inputs, found.outputs, found.made)
 
     def invoke(self, token: str, args: Properties) -> Properties:
         """Call a function of the package."""

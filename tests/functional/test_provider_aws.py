@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -176,6 +177,9 @@ def test_contract_holds_for(case: Case, provider: Provider, bucket: str, user: s
             found = provider.find(case.type_, inputs, [])
             assert found is not None
             assert found.id == state.id
+            if case.type_.endswith((":Bucket", ":User")):
+                assert found.made is not None
+                assert abs(datetime.now(UTC) - found.made) < timedelta(minutes=1)
             assert provider.find(case.type_, inputs, [state.id]) is None
         diff = provider.diff(case.type_, state, changed, [])
         assert set(diff.changed) == set(case.change)

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -174,6 +175,9 @@ def test_contract_holds_for(case: Case, provider: Provider, bucket: str, email: 
             found = provider.find(case.type_, inputs, [])
             assert found is not None
             assert found.id == state.id
+            if case.type_.endswith(":Bucket"):
+                assert found.made is not None
+                assert abs(datetime.now(UTC) - found.made) < timedelta(minutes=1)
             assert provider.find(case.type_, inputs, [state.id]) is None
         diff = provider.diff(case.type_, state, changed, [])
         assert set(diff.changed) == set(case.change)

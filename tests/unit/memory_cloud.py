@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sandbox.providers.base import CheckFailure, CheckResult, DiffResult, ProviderError, ResourceState
@@ -18,9 +19,13 @@ _POLICY = "aws:iam/userPolicy:UserPolicy"
 
 @dataclass
 class Cloud:
-    """What exists, by type and id; `calls` lists every call that changes something, `fail` may raise in one."""
+    """What exists, by type and id; `calls` lists every call that changes something, `fail` may raise in one.
+
+    `made` says since when something exists, where a test cares.
+    """
 
     things: dict[tuple[str, str], Properties] = field(default_factory=dict)
+    made: dict[tuple[str, str], datetime] = field(default_factory=dict)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
     fail: Callable[[str, str, str], None] = lambda _verb, _type, _id: None
     delete_before_replace: bool = False
@@ -94,7 +99,8 @@ class MemoryProvider:
     def find(self, type_: str, inputs: Properties, known_ids: Collection[str]) -> ResourceState | None:
         if type_ != _KEY:
             id_ = self._id(type_, inputs)
-            return None if id_ in known_ids else self.read(type_, id_, None, None)
+            found = None if id_ in known_ids else self.read(type_, id_, None, None)
+            return found and replace(found, made=self.cloud.made.get((type_, id_)))
         for lost in [id_ for id_ in self.cloud.ids(_KEY) if id_ not in known_ids]:
             del self.cloud.things[_KEY, lost]
             self.cloud.changed()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from sandbox.engine import run
 from sandbox.engine.errors import CancelledError, DeploymentError, LockedError, UsageError
 from sandbox.engine.lock import hold
-from sandbox.engine.state import Checkpoint, Operation, Resource
+from sandbox.engine.state import Checkpoint, Operation, Resource, now
 from sandbox.engine.watch import UncertainError, Watched
 from sandbox.providers.base import ProviderError, ResourceState
 from tests.unit.engine_kit import Bench, Seen, assert_same_as_cloud, assert_sound
@@ -180,6 +181,26 @@ def test_pending_operations_are_resolved_against_the_cloud(bench: Bench) -> None
     assert_same_as_cloud(after, bench.cloud)
     assert bench.resource("u").inputs["path"] == "/changed/"
     assert bench.resource("lost").id == "lost"
+
+
+@pytest.mark.parametrize(("made", "taken"), [(-3600, False), (0, True)])
+def test_what_was_there_before_a_killed_run_is_not_taken_over(bench: Bench, made: int, taken: bool) -> None:
+    """A bucket of the declared name that is older than the run is somebody else's: it stays so."""
+    bench.up()
+    user = next(item for item in bench.state().resources if item.name == "u")
+    urn = user.urn.replace("aws:iam/user:User::u", "aws:s3/bucket:Bucket::lost")
+    lost = Resource(urn, "aws:s3/bucket:Bucket", custom=True, inputs={"bucket": "lost"}, provider=user.provider)
+    lost.created = now()
+    bench.cloud.things[lost.type, "lost"] = {"bucket": "lost"}
+    bench.cloud.made[lost.type, "lost"] = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=made)
+    stack = bench.open()
+    stack.save(Checkpoint(stack.checkpoint.stack, stack.checkpoint.resources, [Operation(lost, "creating")]))
+    seen = bench.run(run.preview_destroy)
+    assert [item.name for item in bench.state().resources if item.type == lost.type] == (["lost"] if taken else [])
+    assert bench.state().pending == []
+    assert any("not taken over" in message for message in seen.messages) is not taken
+    bench.destroy()
+    assert bench.cloud.ids(lost.type) == ([] if taken else ["lost"])
 
 
 def test_interrupt_stops_cleanly(bench: Bench) -> None:

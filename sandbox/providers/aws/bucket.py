@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from sandbox.providers.aws.cloud import GONE, Cloud, CloudError
@@ -155,9 +156,14 @@ class Bucket(Kind):
                 raise
 
     def find(self, inputs: Properties, known_ids: Collection[str]) -> ResourceState | None:
-        """Its name is its id: if it is there and no state knows it, the interrupted create made it."""
+        """Its name is its id; the list of buckets alone tells when it was made."""
         name = inputs["bucket"]
-        return None if name in known_ids else self.read(name, None)
+        found = None if name in known_ids else self.read(name, None)
+        if found is None:
+            return None
+        with self._cloud.asking(f"looking when bucket {name!r} was made"):
+            buckets = self._cloud.s3.list_buckets(Prefix=name)["Buckets"]
+        return replace(found, made=next((each["CreationDate"] for each in buckets if each["Name"] == name), None))
 
     def _exists(self, name: str) -> bool:
         try:

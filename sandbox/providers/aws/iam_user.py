@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.providers.aws.cloud import GONE, Cloud, CloudError
@@ -102,7 +103,12 @@ class User(Kind):
 
     def find(self, inputs: Properties, known_ids: Collection[str]) -> ResourceState | None:
         """Its name is its id."""
-        return None if inputs["name"] in known_ids else self.read(inputs["name"], None)
+        name = inputs["name"]
+        found = None if name in known_ids else self.read(name, None)
+        if found is None:
+            return None
+        with self._cloud.asking(f"looking when IAM user {name!r} was made"):
+            return replace(found, made=self._cloud.iam.get_user(UserName=name)["User"]["CreateDate"])
 
     def _bound(self, name: str, boundary: str | None) -> None:
         if boundary:

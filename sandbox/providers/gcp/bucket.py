@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import ClassVar, Final
 
 from sandbox.providers.base import CheckFailure, ResourceState
@@ -161,9 +163,13 @@ class Bucket(Kind):
                 raise
 
     def find(self, inputs: Properties, known_ids: Collection[str]) -> ResourceState | None:
-        """Its name is its id: if it is there and no state knows it, the interrupted create made it."""
+        """Its name is its id."""
         name = inputs["name"]
-        return None if name in known_ids else self.read(name, inputs)
+        found = None if name in known_ids else self.read(name, inputs)
+        if found is None:
+            return None
+        made = self._cloud.get(f"looking when bucket {name!r} was made", "storage", f"b/{segment(name)}")["timeCreated"]
+        return replace(found, made=datetime.fromisoformat(made))
 
     def _state(self, bucket: Json, known: Properties) -> ResourceState:
         outputs = outputs_of(bucket, known, self._cloud.project)
