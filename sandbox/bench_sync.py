@@ -84,19 +84,15 @@ def seed(sandbox: Sandbox, assets: int) -> None:
 
 def _run(sandbox: Sandbox, *arguments: str) -> tuple[float, float]:
     """Run a command; gives seconds and MiB. Raises SystemExit if it fails."""
-    begun = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "recordings", *arguments],
-        cwd=Path(__file__).resolve().parents[1],
-        env={**os.environ, **sandbox.env},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    )
-    assert process.stdin is not None
-    with process.stdin:
-        process.stdin.write(json.dumps(OUTPUTS).encode())
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"`recordings {arguments[0]}` ended with {process.returncode}")
-    return time.monotonic() - begun, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    command, begun = [sys.executable, "-m", "recordings", *arguments], time.monotonic()
+    env, root = {**os.environ, **sandbox.env}, Path(__file__).resolve().parents[1]
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as outputs:
+        outputs.write(json.dumps(OUTPUTS).encode())
+        outputs.seek(0)
+        process = subprocess.Popen(command, cwd=root, env=env, stdin=outputs, stdout=said, stderr=said)  # noqa: S603
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds, process.returncode = time.monotonic() - begun, os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"`recordings {arguments[0]}` ended with {process.returncode}:\n{said.read().decode()}")
+    return seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

@@ -55,7 +55,7 @@ def command(
         frame.tell(f"serving on {host}, port {port or 'any'}; stop with Ctrl-C")
         if not (authorise or allow_all):
             frame.tell("no --authorise: every request is answered with 403", style="yellow")
-        uvicorn.run(app, host=host, port=port, log_level="info", server_header=False)
+        uvicorn.run(app, host=host, port=port, log_level="info", server_header=False, proxy_headers=False)
 
     run(action)
 
