@@ -11,18 +11,18 @@ def moment(at: datetime | None) -> str:
 
 
 def length(seconds: float | None) -> str:
-    """`1:02:03` or `2:03`."""
+    """`1:02:03` or `2:03`; a dash for what has none."""
     if seconds is None or not 0 <= seconds < 1e9:
-        return "unknown"
+        return "\u2013"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def size(octets: int | None) -> str:
-    """`12.3 MB`, in powers of a thousand."""
+    """`12.3 MB`, in powers of a thousand; a dash for what has none."""
     if octets is None:
-        return "unknown"
+        return "\u2013"
     amount = float(octets)
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if amount < 1000 or unit == "TB":
