@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 import pulumi
 from pulumi_gcp.storage.bucket import Bucket
 
+from components.existing import imported
 from components.gcs_args import GcsRecordingStorageArgs
 from components.gcs_identities import Declaration, GcsIdentity, Grant, bind_external, declare_identity
 from components.gcs_lifecycle import Rule, lifecycle_rules
 from components.gcs_settings import GcsStorageSettings
 from components.settings import validated
 from recordings import policies_gcs
+from recordings.adoption.gcs_parts import SOFT_DELETE_SECONDS
+from recordings.adoption.parts import Part
 
 if TYPE_CHECKING:
     from pulumi_gcp import storage
@@ -27,8 +30,6 @@ METHODS = ("GET", "HEAD")
 HEADERS = ("Content-Range", "Accept-Ranges", "Content-Length", "Content-Type", "ETag", "Range")
 """What a page may send (Range) and read: Google has one list for both."""
 PREFLIGHT_SECONDS = 3600
-SOFT_DELETE_SECONDS = 7 * 24 * 3600
-"""For how long Google keeps what was deleted for good, an old version too: the least it offers beside none."""
 
 
 class GcsRecordingStorage(pulumi.ComponentResource):
@@ -97,7 +98,11 @@ class GcsRecordingStorage(pulumi.ComponentResource):
             encryption={"default_kms_key_name": settings.kms_key} if settings.kms_key else None,
             logging=_logging(settings),
             labels=dict(settings.tags),
-            opts=pulumi.ResourceOptions(parent=self, protect=settings.protect or None),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=settings.protect or None,
+                import_=imported(Part.BUCKET, settings.adopt, settings.bucket_name),
+            ),
         )
 
     def _declare_writer(self, name: str, settings: GcsStorageSettings) -> GcsIdentity:
@@ -108,6 +113,7 @@ class GcsRecordingStorage(pulumi.ComponentResource):
             "100ms, which writes recordings",
             [Grant("", self.bucket_name, may)],
             settings.writer_keys,
+            exists=Part.WRITER in settings.adopt,
         )
         if settings.writer_external:
             return bind_external(role, settings.writer_external, settings.registered_key, self)
@@ -130,6 +136,7 @@ class GcsRecordingStorage(pulumi.ComponentResource):
             [Grant("", self.bucket_name, may), *former],
             settings.reader_keys,
             settings.service_account_key,
+            exists=Part.READER in settings.adopt,
         )
         if settings.reader_external:
             return bind_external(role, settings.reader_external, settings.registered_key, self)

@@ -8,6 +8,7 @@ No `from __future__ import annotations` here: the analyzer can't read annotation
 from typing import NotRequired, TypedDict
 
 from components.gcs_lifecycle import GcsAutoclass, GcsStorageClass
+from recordings.adoption.parts import Part
 from recordings.outputs import KeyStatus, WriterAccess
 
 
@@ -91,3 +92,5 @@ class GcsRecordingStorageArgs(TypedDict):
     """Make a JSON key of the reader as well."""
     former_buckets: NotRequired[list[GcsFormerBucketArgs]]
     """Buckets that the reader may download from too; their policies get a binding."""
+    adopt: NotRequired[list[Part]]
+    """What exists already and is taken over: bucket, writer, reader."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_gcp
 from pulumi_gcp.serviceaccount.account import Account
 from pulumi_gcp.serviceaccount.key import Key
 from pulumi_gcp.storage.bucket_iam_member import BucketIAMMember
@@ -18,6 +19,7 @@ from pulumi_gcp.storage.hmac_key import HmacKey
 
 from components.identities import Identity, IssuedKey, external_identity
 from components.settings_model import ExternalKey, Slot
+from recordings.adoption.gcs_parts import import_id
 from recordings.outputs import KeyStatus
 from recordings.policies_gcs import Binding, member
 
@@ -35,7 +37,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Declaration:
-    """One of the two: `name` in every URN, the account's id, what it is for, what it may do, and its keys."""
+    """One of the two: `name` in every URN, the account's id, what it is for, what it may do, and its keys.
+
+    `exists`: the account is there, and is taken over.
+    """
 
     name: str
     account_id: str | None
@@ -43,6 +48,7 @@ class Declaration:
     grants: Sequence[Grant]
     slots: Mapping[Slot, KeyStatus]
     json_key: bool = False
+    exists: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def declare_identity(role: Declaration, parent: pulumi.Resource) -> GcsIdentity:
         role.name,
         account_id=role.account_id,
         display_name=role.purpose,
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, import_=_import_id(role) if role.exists else None),
     )
     bound = _bind(role, account.member, parent)
     waiting = pulumi.ResourceOptions(parent=parent, depends_on=bound)
@@ -78,6 +84,16 @@ def bind_external(role: Declaration, external: ExternalKey, slot: Slot, parent: 
     """Use an account and key that exist, and bind the account to the bucket."""
     _bind(role, pulumi.Output.from_input(member(external.principal)), parent)
     return GcsIdentity(external_identity(external, slot))
+
+
+def _import_id(role: Declaration) -> str:
+    """As what the account is imported. Raises RunError without a project to look in."""
+    project = pulumi_gcp.config.project
+    if role.account_id is None or not project:
+        raise pulumi.RunError(
+            "recordings:adopt names an account, and no project is configured: `pulumi config set gcp:project PROJECT`"
+        )
+    return import_id(role.account_id, project)
 
 
 def _bind(role: Declaration, who: pulumi.Output[str], parent: pulumi.Resource) -> list[BucketIAMMember]:

@@ -21,6 +21,8 @@ from components.settings_model import (
     Structure,
     Text,
 )
+from recordings.adoption.gcs_parts import ACCOUNT_NAMES, PARTS
+from recordings.adoption.parts import Part
 from recordings.outputs import FormerBucket
 
 AccountName = Annotated[Text, AfterValidator(gcs_rules.account_name)]
@@ -71,6 +73,7 @@ class GcsStorageSettings(StorageSettings):
     autoclass: lifecycle.GcsAutoclass | None = None
     service_account_key: Boolean = False
     former_buckets: Annotated[tuple[GcsFormer, ...], Structure] = ()
+    adopt: Annotated[tuple[Part, ...], AfterValidator(rules.distinct), Structure] = ()
 
     @check("retention_days")
     @classmethod
@@ -99,6 +102,15 @@ class GcsStorageSettings(StorageSettings):
         require(not theirs, "can't be true beside readerExternal: that account's keys are its owner's to make")
         return value
 
+    @check("adopt")
+    @classmethod
+    def _adopted_is_declared(cls, value: tuple[Part, ...], info: Info) -> tuple[Part, ...]:
+        for part in value:
+            require(part in PARTS, f"can't hold {part} on Google; legal: {', '.join(PARTS)}")
+            taken = info.data.get(f"{part}_external")
+            require(not taken, f"can't hold {part} beside {part}External, which is no account of the stack's")
+        return value
+
 
 class GcsSettings(GcsStorageSettings, Settings):
     """The configuration of a stack on Google Cloud Storage."""
@@ -109,7 +121,7 @@ class GcsSettings(GcsStorageSettings, Settings):
         "bucketName": "is not configured: `pulumi config set recordings:bucketName NAME`, with a name that nobody else "
         "in the world has, of 3 to 63 lower-case letters, digits and '-'",
     }
-    default_names: ClassVar[Mapping[str, str]] = {"writer": "hms-rec-{stack}", "reader": "hms-rec-reader-{stack}"}
+    default_names: ClassVar[Mapping[str, str]] = ACCOUNT_NAMES
     own_tag: ClassVar[str] = "recordings-"
     max_tags: ClassVar[int] = gcs_rules.MAX_LABELS
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
+from recordings.adoption.common import CorsRule, judge_cors, judge_deletion
 from recordings.adoption.findings import Proposal, check_owner
 from recordings.adoption.parts import Part
 from recordings.adoption.stack_file import StackFile
 from recordings.adoption.survey import BucketFacts, Document
 from recordings.policies import bucket_policy
 from recordings.verification.cors import EXPOSED
-
-METHODS: Final = frozenset({"GET", "HEAD"})
-"""What the stack's CORS rule allows."""
 
 
 def judge_bucket(proposal: Proposal, facts: BucketFacts, file: StackFile, stack: str) -> None:
@@ -28,7 +26,7 @@ def judge_bucket(proposal: Proposal, facts: BucketFacts, file: StackFile, stack:
     proposal.parts.append(Part.BUCKET)
     _judge_place(proposal, facts, file)
     check_owner(proposal, f"bucket {facts.name!r}", facts.tags, stack)
-    _judge_deletion(proposal, file)
+    judge_deletion(proposal, file)
     for part, there in (
         (Part.CORS, facts.cors),
         (Part.PUBLIC_ACCESS, facts.has_block),
@@ -58,34 +56,17 @@ def _judge_place(proposal: Proposal, facts: BucketFacts, file: StackFile) -> Non
         )
 
 
-def _judge_deletion(proposal: Proposal, file: StackFile) -> None:
-    if file.value("forceDestroy"):
-        proposal.find(
-            "forceDestroy",
-            "recordings:forceDestroy is true: `destroy` would delete the bucket with every recording in it; set it to "
-            "false",
-        )
-    elif file.given("protect") is None:
-        proposal.set("protect", True)
-
-
 def _judge_cors(proposal: Proposal, facts: BucketFacts, file: StackFile) -> None:
-    readable = [rule for rule in facts.cors if METHODS & {*rule.get("AllowedMethods", ())}]
-    found = list(dict.fromkeys(origin for rule in readable for origin in rule.get("AllowedOrigins", ())))
-    wanted = file.given("corsOrigins")
-    if wanted is None and found and "*" not in found:
-        proposal.set("corsOrigins", found)
-        wanted = found
-    origins = wanted if isinstance(wanted, list) else ["*"]
-    for number, rule in enumerate(facts.cors, start=1):
-        lost = [
-            *sorted({*rule.get("AllowedMethods", ())} - METHODS),
-            *([] if "*" in origins else sorted({*rule.get("AllowedOrigins", ())} - {*origins})),
-            *sorted({*rule.get("ExposeHeaders", ())} - {*EXPOSED}),
-        ]
-        if lost:
-            name = rule.get("ID") or str(number)
-            proposal.find(f"cors:{name}", f"CORS rule {name!r} goes, and with it: {', '.join(lost)}")
+    rules = [
+        CorsRule(
+            str(rule.get("ID") or number),
+            rule.get("AllowedMethods", ()),
+            rule.get("AllowedOrigins", ()),
+            rule.get("ExposeHeaders", ()),
+        )
+        for number, rule in enumerate(facts.cors, start=1)
+    ]
+    judge_cors(proposal, rules, EXPOSED, file)
 
 
 def _judge_policy(proposal: Proposal, facts: BucketFacts) -> None:

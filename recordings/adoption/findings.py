@@ -12,8 +12,8 @@ from typing import Any, Final
 from recordings.adoption.parts import Part
 from recordings.errors import UsageError
 
-OWN_TAGS: Final = "recordings:"
-"""Tags that the stack writes itself begin so; `aws:` ones are AWS's, which nobody else can write."""
+OWN_TAGS: Final = ("recordings:", "aws:")
+"""Tags that the stack writes itself, and AWS's, which nobody else can write, begin so."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Proposal:
         return [each for each in self.findings if each.name not in accepted]
 
 
-def foreign_tags(tags: Mapping[str, str]) -> dict[str, str]:
+def foreign_tags(tags: Mapping[str, str], own: tuple[str, ...] = OWN_TAGS) -> dict[str, str]:
     """The tags that the stack must be told of, or it would take them away."""
-    return {key: value for key, value in tags.items() if not key.casefold().startswith((OWN_TAGS, "aws:"))}
+    return {key: value for key, value in tags.items() if not key.casefold().startswith(own)}
 
 
 def check_owner(proposal: Proposal, what: str, tags: Mapping[str, str], stack: str) -> None:
@@ -62,19 +62,27 @@ def check_owner(proposal: Proposal, what: str, tags: Mapping[str, str], stack: s
         proposal.find(
             f"cloudformation:{other}", f"{what} belongs to the CloudFormation stack {other!r}: retain it there first"
         )
-    if (other := tags.get("recordings:stack", stack)) != stack:
+    check_stack(proposal, what, tags.get("recordings:stack", stack), stack)
+
+
+def check_stack(proposal: Proposal, what: str, owner: str, stack: str) -> None:
+    """Find that another stack of this project looks after it."""
+    if owner != stack:
         proposal.find(
-            f"stack:{other}", f"{what} belongs to the stack {other!r} of this project: take it out there first"
+            f"stack:{owner}", f"{what} belongs to the stack {owner!r} of this project: take it out there first"
         )
 
 
 def merge_tags(
-    proposal: Proposal, configured: Mapping[str, str] | None, found: Iterable[tuple[str, Mapping[str, str]]]
+    proposal: Proposal,
+    configured: Mapping[str, str] | None,
+    found: Iterable[tuple[str, Mapping[str, str]]],
+    own: tuple[str, ...] = OWN_TAGS,
 ) -> None:
     """Keep the tags of everything taken over; one set serves all, so a second value for a key is a finding."""
     merged: dict[str, str] = dict(configured or {})
     for what, tags in found:
-        for key, value in foreign_tags(tags).items():
+        for key, value in foreign_tags(tags, own).items():
             if merged.setdefault(key, value) != value:
                 proposal.find(f"tag:{key}", f"the tag {key!r} of {what} is {value!r} and becomes {merged[key]!r}")
     if merged != (configured or {}):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recordings.adoption.findings import Proposal
 from recordings.adoption.stack_file import StackFile
-from recordings.adoption.survey import BucketFacts, Document
+
+if TYPE_CHECKING:
+    from recordings.adoption.survey import BucketFacts, Document
 
 _ALWAYS = frozenset({"abort", "markers", "old"})
 """What the stack does over the whole bucket in any case; after how many days is told apart."""
@@ -35,25 +37,32 @@ class Effect:
             "move": f"moves objects to {self.detail}",
         }.get(self.kind, self.detail)
         when = f" after {self.days} days" if self.days is not None else ""
-        where = "objects that a filter picks" if self.prefix is None else f"s3 prefix {self.prefix!r}"
+        where = "objects that a filter picks" if self.prefix is None else f"prefix {self.prefix!r}"
         return f"{what}{when} ({where})"
 
 
 def judge_lifecycle(proposal: Proposal, facts: BucketFacts, file: StackFile, prefix: str) -> None:
-    """Find rules that go, and what the stack's rules would delete that was kept until now."""
-    wanted = _Wanted(prefix, _days(file, "retentionDays"), _days(file, "oldVersionDays"), _moves(file))
-    there: list[Effect] = []
+    """Find rules of S3 that go, and what the stack's rules would delete that was kept until now."""
+    rules = []
     for number, rule in enumerate(facts.lifecycle, start=1):
-        name = rule.get("ID") or str(number)
-        effects = list(_effects(rule))
+        name = str(rule.get("ID") or number)
         if rule.get("Status") != "Enabled":
             proposal.notes.append(f"lifecycle rule {name!r} is disabled, and goes")
             continue
-        there += effects
+        rules.append((name, list(_effects(rule))))
+    judge_rules(proposal, rules, file, prefix, versioned=bool(facts.versioning))
+
+
+def judge_rules(
+    proposal: Proposal, rules: Sequence[tuple[str, Sequence[Effect]]], file: StackFile, prefix: str, *, versioned: bool
+) -> None:
+    """The same for any provider: rules by name, and whether the bucket may hold old versions."""
+    wanted = _Wanted(prefix, _days(file, "retentionDays"), _days(file, "oldVersionDays"), _moves(file))
+    for name, effects in rules:
         if lost := [effect for effect in effects if not wanted.covers(effect)]:
             text = f"lifecycle rule {name!r} goes: it {'; '.join(map(str, lost))}"
             proposal.find(f"lifecycle:{name}", text + wanted.hint(lost))
-    _judge_deletions(proposal, facts, wanted, there)
+    _judge_deletions(proposal, wanted, [effect for _, effects in rules for effect in effects], versioned=versioned)
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class _Wanted:
         return f"; recordings:retentionDays: {days[0]} keeps that" if days and self.prefix else ""
 
 
-def _judge_deletions(proposal: Proposal, facts: BucketFacts, wanted: _Wanted, there: Sequence[Effect]) -> None:
+def _judge_deletions(proposal: Proposal, wanted: _Wanted, there: Sequence[Effect], *, versioned: bool) -> None:
     if wanted.retention and not any(
         effect.kind == "expire"
         and effect.prefix is not None
@@ -89,7 +98,7 @@ def _judge_deletions(proposal: Proposal, facts: BucketFacts, wanted: _Wanted, th
             "were kept until now, are deleted; set it to 0 to keep them",
         )
     kept = not any(e.kind == "old" and e.prefix == "" and (e.days or 0) <= wanted.old_versions for e in there)
-    if facts.versioning and kept:
+    if versioned and kept:
         proposal.find(
             "oldVersionDays",
             f"recordings:oldVersionDays is {wanted.old_versions}: versions that were replaced or deleted longer ago, "

@@ -1,20 +1,18 @@
-"""From what is there to a proposal: which configuration takes it over, and what stands in the way.
+"""From a wish to a proposal: which configuration takes it over, and what stands in the way.
 
-Owns the order of the judgements. Reads by a `Surveyor`, writes nothing.
+Owns the wish, and the choice of who looks and judges: the module of this package that is named as the provider of the
+stack's file. Nothing else here asks which provider it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
-from recordings.adoption.bucket import judge_bucket
-from recordings.adoption.findings import Proposal, merge_tags
-from recordings.adoption.lifecycle import judge_lifecycle
-from recordings.adoption.parts import DEFAULT_NAMES, Part
+from recordings.adoption.findings import Proposal
 from recordings.adoption.stack_file import StackFile
-from recordings.adoption.survey import Surveyor, UserFacts
-from recordings.adoption.users import judge_new_user, judge_user
-from recordings.errors import ConfigurationError, GuardError
+from recordings.errors import ConfigurationError
 from recordings.outputs import StorageProvider
 
 
@@ -36,53 +34,13 @@ class Wish:
         return self.stack.rpartition("/")[2]
 
 
-def propose(wish: Wish, file: StackFile, surveyor: Surveyor) -> Proposal:
-    """Look at everything and judge it. Raises StoreError, UsageError, and GuardError for the wrong account.
+def propose(wish: Wish, file: StackFile) -> Proposal:
+    """Look at everything and judge it.
 
-    ConfigurationError for a stack of another provider, before anything is asked of a cloud.
+    Raises StoreError, UsageError, GuardError for the wrong account, and ConfigurationError for an unknown provider.
     """
-    provider = file.value("provider") or StorageProvider.S3
-    if provider != StorageProvider.S3:
-        raise ConfigurationError(
-            f"recordings:provider of stack {wish.stack} is {provider!r}, and only a bucket on Amazon S3 can be taken "
-            "over: deploy this stack with a bucket of its own and list the existing one under "
-            "recordings:formerBuckets, or adopt with a stack on 's3'; nothing was changed"
-        )
-    expected = file.value("expectedAccount")
-    if expected is not None and (account := surveyor.account()) != str(expected):
-        raise GuardError(
-            f"the credentials belong to AWS account {account!r}: recordings:expectedAccount is {str(expected)!r}; "
-            "nothing was changed. Switch to its credentials (AWS_PROFILE)"
-        )
-    proposal = Proposal()
-    bucket = surveyor.bucket(wish.bucket)
-    judge_bucket(proposal, bucket, file, wish.stack_name)
-    if wish.prefix is not None:
-        proposal.set("pathPrefix", wish.prefix)
-    prefix = wish.prefix if wish.prefix is not None else str(file.value("pathPrefix") or "")
-    judge_lifecycle(proposal, bucket, file, prefix)
-    users = _judge_users(proposal, wish, (bucket.name, bucket.region), file, surveyor)
-    tagged = [(f"bucket {bucket.name!r}", bucket.tags), *((f"user {facts.name!r}", facts.tags) for facts in users)]
-    merge_tags(proposal, file.value("tags"), tagged)
-    proposal.set("adopt", [part.value for part in Part if part in proposal.parts])
-    return proposal
-
-
-def _judge_users(
-    proposal: Proposal, wish: Wish, bucket: tuple[str, str], file: StackFile, surveyor: Surveyor
-) -> list[UserFacts]:
-    """Judge the users to take over, and give them; those that the stack makes must not be there."""
-    found = []
-    wishes = {
-        Part.WRITER: (wish.user, wish.user_policy),
-        Part.READER: (wish.reader_user, wish.reader_policy),
-    }
-    for role, (name, policy) in wishes.items():
-        if name is not None:
-            found.append(surveyor.user(name))
-            judge_user(proposal, found[-1], role, policy, bucket, file, wish.stack_name)
-        elif not file.value(f"{role}External"):
-            new = file.value(f"{role}Name") or DEFAULT_NAMES[role].format(stack=wish.stack_name)
-            if surveyor.has_user(new):
-                judge_new_user(proposal, role, new)
-    return found
+    given = file.value("provider") or StorageProvider.S3
+    legal = [provider.value for provider in StorageProvider]
+    if given not in legal:
+        raise ConfigurationError(f"recordings:provider is {given!r}; legal: {', '.join(legal)}")
+    return cast(Proposal, import_module(f"recordings.adoption.{given}").propose(wish, file))

@@ -30,16 +30,17 @@ def command(
     ],
     bucket: Annotated[str, typer.Option(help="Existing bucket to take over.")],
     user: Annotated[
-        str | None, typer.Option(help="Existing IAM user that 100ms uploads with. Default: make one.")
+        str | None,
+        typer.Option(help="Existing IAM user or service account of 100ms. Default: make one."),
     ] = None,
     user_policy: Annotated[
-        str | None, typer.Option(help="Its inline policy to take over. Default: the only one, or make one.")
+        str | None, typer.Option(help="AWS: its inline policy to take over. Default: the only one, or make one.")
     ] = None,
     reader_user: Annotated[
-        str | None, typer.Option(help="Existing IAM user to sign downloads with. Default: make one.")
+        str | None, typer.Option(help="Existing IAM user or service account to sign downloads with. Default: make one.")
     ] = None,
     reader_policy: Annotated[
-        str | None, typer.Option(help="Its inline policy to take over. Default: the only one, or make one.")
+        str | None, typer.Option(help="AWS: its inline policy to take over. Default: the only one, or make one.")
     ] = None,
     prefix: Annotated[
         str | None, typer.Option(help="Where recordings lie in it, ending in '/'. Default: as configured.")
@@ -53,14 +54,15 @@ def command(
 ) -> None:
     """Write the configuration with which `up` takes over an existing bucket and users, deleting nothing.
 
-    Looks at what is there, as the operator; lists what would be lost, and stops unless each is accepted by name; writes
-    Pulumi.STACK.yaml, and puts it back if the preview would delete or replace anything. Changes nothing in the cloud.
+    Looks at what is there, as the operator, in the cloud that the stack's file says (recordings:provider); lists what
+    would be lost, and stops unless each is accepted by name; writes Pulumi.STACK.yaml, and puts it back if the preview
+    would delete or replace anything. Changes nothing in the cloud.
 
     Example: recordings adopt --stack prod --bucket acme-recordings --user 100ms-recording-user --dry-run
     """
 
     def action() -> None:
-        from recordings.adoption.proposing import Wish  # with boto3, which no other command should wait for
+        from recordings.adoption.proposing import Wish
 
         wish = Wish(stack, bucket, user, user_policy, reader_user, reader_policy, prefix)
         perform(Frame(as_json), wish, cwd, accept or (), dry_run=dry_run)
@@ -71,20 +73,19 @@ def command(
 def perform(frame: Frame, wish: Wish, cwd: Path, accept: Sequence[str], *, dry_run: bool) -> None:
     """Propose, write and preview; ends the process with 1 where something is found and not accepted."""
     from recordings.adoption.proposing import propose
-    from recordings.adoption.survey import Surveyor
 
     owned = _deployed_bucket(wish.stack, cwd)
     if owned not in (None, wish.bucket):
         raise CheckFailedError(
-            f"stack {wish.stack} owns bucket {owned}, and one stack has one bucket: adopt with a new stack, and list "
-            f"{owned} as one of its recordings:formerBuckets if it holds recordings"
+            f"stack {wish.stack} owns bucket {owned}, and one stack has one bucket: adopt with a new stack, and "
+            f"list {owned} as one of its recordings:formerBuckets if it holds recordings"
         )
     if owned == wish.bucket:
         frame.tell(f"stack {wish.stack} owns bucket {wish.bucket} already: nothing to do")
         frame.result({"owned": True, "bucket": wish.bucket, "dryRun": dry_run}, lambda _: None)
         return
     file = StackFile.open(cwd / f"Pulumi.{wish.stack_name}.yaml")
-    proposal = propose(wish, file, Surveyor(file.at("aws:region")))
+    proposal = propose(wish, file)
     for note in proposal.notes:
         frame.tell(f"note: {note}")
     in_the_way = proposal.open(accept)

@@ -182,11 +182,11 @@ def test_key_has_its_effect(key: str, value: Any, look: Check, expected: object)
 
 
 def test_every_key_has_an_effect_that_is_tested() -> None:
-    """A key that is added is tested too; what only another provider knows, and expiry, are tested elsewhere."""
+    """A key that is added is tested too; what only another provider knows, expiry and adopting are tested elsewhere."""
     from components.gcs_settings import GcsSettings
 
     keys = {field.alias for field in GcsSettings.model_fields.values()}
-    untested = {"stack", "region", "endpointUrl", "registeredKey", "expiresAt"}
+    untested = {"stack", "region", "endpointUrl", "registeredKey", "expiresAt", "adopt"}
     assert keys - untested == {effect[0] for effect in EFFECTS}
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from recordings.adoption.findings import Proposal
-from recordings.adoption.proposing import Wish, propose
+from recordings.adoption.proposing import Wish
+from recordings.adoption.s3 import propose
 from recordings.adoption.stack_file import StackFile
 from recordings.adoption.survey import BucketFacts, UserFacts
 

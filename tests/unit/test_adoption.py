@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from recordings.adoption.proposing import Wish, propose
-from recordings.errors import ConfigurationError, GuardError, UsageError
+from recordings.errors import GuardError, UsageError
 from recordings.policies import bucket_policy
-from tests.unit.adoption_facts import BUCKET, REGION, bucket_facts, proposed, stack_file, user_facts
+from tests.unit.adoption_facts import BUCKET, REGION, bucket_facts, proposed, user_facts
 
 KMS = f"arn:aws:kms:{REGION}:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 FOREIGN = {
@@ -254,10 +253,3 @@ def test_wrong_account_stops(tmp_path: Path) -> None:
     """Before anything is read."""
     with pytest.raises(GuardError, match="222222222222"):
         proposed(tmp_path, bucket_facts(), config={"expectedAccount": "222222222222"})
-
-
-def test_stack_on_another_provider_is_refused_before_a_cloud_is_asked(tmp_path: Path) -> None:
-    """AWS would only say that it knows no such bucket; the other way to keep old recordings is named."""
-    file = stack_file(tmp_path, provider="gcs")
-    with pytest.raises(ConfigurationError, match=r"only a bucket on Amazon S3.*formerBuckets"):
-        propose(Wish("dev", "on-google"), file, None)  # type: ignore[arg-type]

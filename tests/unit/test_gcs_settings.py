@@ -136,7 +136,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("expectedRegions", ["Frankfurt"], "europe-west1"),
     ("permissionsBoundary", "arn:aws:iam::123456789012:policy/b", "means nothing where provider is gcs"),
     ("iamPath", "/video/", "means nothing where provider is gcs"),
-    ("adopt", ["bucket"], "means nothing where provider is gcs"),
+    ("adopt", ["cors"], "can't hold cors on Google; legal: bucket, writer, reader"),
+    ("adopt", ["bucket", "bucket"], "twice"),
     ("writerPolicyName", "p", "means nothing where provider is gcs"),
 ]
 

@@ -12,8 +12,6 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = ("components", "recordings", "scripts")
 NAMES: Final = frozenset({"s3", "gcs", "gs"})
-OF_ONE_PROVIDER: Final = frozenset({Path("recordings/adoption/proposing.py")})
-"""Taking over is S3's alone, which it says to a stack on another provider before it looks at AWS."""
 
 
 def questions(source: str) -> Iterator[int]:
@@ -41,8 +39,7 @@ def test_nothing_asks_which_provider_it_is(folder: str) -> None:
     found = []
     for path in sorted((ROOT / folder).rglob("*.py")):
         place = path.relative_to(ROOT)
-        if place not in OF_ONE_PROVIDER:
-            found += [f"{place}:{line}" for line in questions(path.read_text())]
+        found += [f"{place}:{line}" for line in questions(path.read_text())]
     assert found == []
 
 
