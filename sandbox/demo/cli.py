@@ -32,7 +32,7 @@ def demo(
     except KeyboardInterrupt:
         console.print("stopped by Ctrl-C: stopping the sandbox")
     finally:
-        job.sandbox.stop()
+        job.stop()
         if code != 1 and not keep:  # after a failure its logs are what to look at
             shutil.rmtree(job.sandbox.dir)
     sys.exit(code)

@@ -18,9 +18,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from recordings.outputs import StackOutputs, StorageProvider
 from recordings.paths import Home
 from recordings.stores import Identity, open_store
+from sandbox.demo.back_end import BackEnd
 from sandbox.demo.steps import DemoStep, StepError
 from sandbox.demo.witness import AwsWitness, CloudWitness, GoogleWitness, HmsWitness, Visitor
 from sandbox.servers import Sandbox, SandboxError
@@ -54,7 +57,9 @@ class Job:
     outputs: StackOutputs
     before: Any
     asset: dict[str, Any]
+    row_id: str
     url: str
+    back_end: BackEnd | None = None
 
     def __init__(self, folder: Path, provider: StorageProvider) -> None:
         self.sandbox = Sandbox(folder)
@@ -71,9 +76,12 @@ class Job:
             DemoStep("up", self.up, f"run `make demo` again: it starts from an empty cloud; {logs}"),
             DemoStep("register with 100ms", self.register, again),
             DemoStep("verify with the issued keys", self.verify, "the failed check above says the fix"),
+            DemoStep("start a back end", self.serve, again),
             DemoStep("start and stop a test recording", self.record, again),
             DemoStep("the recording is in the bucket", self.in_bucket, again),
             DemoStep("its path is in the 100ms asset", self.in_asset, again),
+            DemoStep("100ms' webhook wrote its row", self.in_database, again),
+            DemoStep("the download endpoint leads to it", self.deliver, again),
             DemoStep("a signed URL downloads it", self.download, again),
             DemoStep("without a valid signature: refused", self.refused, again),
             DemoStep("preview again: no change", self.no_change, "the preview's diff shows what drifted"),
@@ -122,6 +130,12 @@ class Job:
         warnings = [f"warning: {check['detail']}" for check in checks if check["status"] == "warning"]
         return "; ".join([f"{told['passed']} checks passed, {denied} of them refusals", *warnings])
 
+    def serve(self) -> str:
+        """`recordings migrate`, then `recordings serve` beside everything else."""
+        changes = self._recordings("migrate", stack=False)["changes"]
+        self.back_end = BackEnd(self.env, self._cloud.stack, ROOT, self.sandbox.dir / "back-end.log")
+        return f"{len(changes)} changes to the database, serving on {self.back_end.wait()}"
+
     def record(self) -> str:
         """`recordings test-recording`."""
         self.asset = self._recordings("test-recording", "--keep", "1s", "--room", self.env["HMS_ROOM_ID"])
@@ -140,15 +154,26 @@ class Job:
             raise StepError(f"no completed asset of the room has the path {self.asset['path']}: {paths}")
         return str(self.asset["path"])
 
+    def in_database(self) -> str:
+        """Ask Postgres."""
+        assert self.back_end is not None
+        self.row_id, provider = self.back_end.row(self.asset["path"])
+        if provider != self.outputs.storage_provider.value:
+            raise StepError(f"its storage_provider is {provider!r}, not {self.outputs.storage_provider.value!r}")
+        return f"recording {self.row_id}, storage_provider {provider}"
+
+    def deliver(self) -> str:
+        """Follow the redirect with no credentials."""
+        assert self.back_end is not None
+        answer = self.visitor.get(self.back_end.download(self.row_id))
+        self._check_bytes(answer)
+        return f"GET /recordings/{self.row_id}/download: 307, then {len(answer.content):,} bytes"
+
     def download(self) -> str:
         """`recordings sign`, then GET it with no credentials."""
         self.url = self._recordings("sign", self.asset["path"], "--expires", "10m")["url"]
         answer = self.visitor.get(self.url)
-        key = Home.of(self.outputs).own(self.asset["path"]).key
-        digest = hashlib.sha256(answer.content).hexdigest()
-        if answer.status_code != 200 or digest != self.cloud.sha256(self.outputs.bucket_name, key):
-            raise StepError(f"HTTP {answer.status_code}: the bytes downloaded are not those in the bucket")
-        return f"{len(answer.content):,} bytes, SHA-256 {digest}"
+        return f"{len(answer.content):,} bytes, SHA-256 {self._check_bytes(answer)}"
 
     def refused(self) -> str:
         """The same URL without, with a changed and with an old signature."""
@@ -183,8 +208,19 @@ class Job:
 
     def stop(self) -> str:
         """Stop the servers."""
+        if self.back_end is not None:
+            self.back_end.stop()
+            self.back_end = None
         self.sandbox.stop()
         return "no process left"
+
+    def _check_bytes(self, answer: httpx.Response) -> str:
+        """SHA-256 of a download, which must be that of the object in the bucket."""
+        key = Home.of(self.outputs).own(self.asset["path"]).key
+        digest = hashlib.sha256(answer.content).hexdigest()
+        if answer.status_code != 200 or digest != self.cloud.sha256(self.outputs.bucket_name, key):
+            raise StepError(f"HTTP {answer.status_code}: the bytes downloaded are not those in the bucket")
+        return digest
 
     def _settings(self) -> Any:
         return self.hms.get(f"/templates/{self.env['HMS_TEMPLATE_ID']}/settings")
@@ -192,8 +228,9 @@ class Job:
     def _engine(self, *arguments: str) -> str:
         return self._run("-m", "sandbox", *arguments, "--stack", self._cloud.stack)
 
-    def _recordings(self, *arguments: str) -> Any:
-        return json.loads(self._run("-m", "recordings", *arguments, "--stack", self._cloud.stack, "--json"))
+    def _recordings(self, *arguments: str, stack: bool = True) -> Any:
+        place = ("--stack", self._cloud.stack) if stack else ()
+        return json.loads(self._run("-m", "recordings", *arguments, *place, "--json"))
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True)  # noqa: S603

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import httpx
@@ -100,7 +101,7 @@ class HmsWitness:
 
     def __init__(self, env: dict[str, str]) -> None:
         self._env = env
-        self._http = httpx.Client(verify=_trust(env), timeout=10)
+        self._http = httpx.Client(verify=trust(env), timeout=10)
 
     def get(self, path: str, **query: str) -> Any:
         """GET a path of the API as the owner of the app, as JSON."""
@@ -118,14 +119,15 @@ class Visitor:
     """Somebody with a URL and nothing else."""
 
     def __init__(self, env: dict[str, str]) -> None:
-        self._http = httpx.Client(verify=_trust(env), timeout=30)
+        self._http = httpx.Client(verify=trust(env), timeout=30)
 
     def get(self, url: str) -> httpx.Response:
         """GET a URL with no credentials."""
         return self._http.get(url)
 
 
-def _trust(env: dict[str, str]) -> Any:
+def trust(env: Mapping[str, str]) -> Any:
+    """TLS that trusts the sandbox's authority."""
     import ssl
 
     return ssl.create_default_context(cafile=env["SSL_CERT_FILE"])
