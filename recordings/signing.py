@@ -50,7 +50,7 @@ class Download:
     content_type: str | None = None
 
     def query(self) -> list[tuple[str, str]]:
-        """The parameters that ask for it. Raises UsageError for what is no file name."""
+        """The parameters that ask for it, in the order of their names. Raises UsageError for what is no file name."""
         pairs = []
         if self.filename is not None:
             pairs.append(("response-content-disposition", content_disposition(self.filename)))
@@ -109,7 +109,7 @@ class Presigner:
             key, given, query = encode_key(download.key), as_given, in_order
             if asked := download.query():
                 pairs = ["=".join(encoded_pair(name, value)) for name, value in asked]
-                given, query = "&".join((*pairs, as_given)), "&".join((in_order, *sorted(pairs)))
+                given, query = "&".join((*pairs, as_given)), "&".join((in_order, *pairs))
             digest = sha256(f"{begin}{key}\n{query}{end}".encode()).hexdigest()
             made.append(f"{before_key}{key}?{given}{signature}{sign(stamp, (to_sign + digest).encode())}")
         return made

@@ -43,7 +43,8 @@ def test_no_input_makes_a_server_error(sandbox: Sandbox, place: WebStand, tmp_pa
         app = place.app()
         with serving(app) as address:
             command = [str(program), "run", f"{address}/openapi.json", "--max-examples", "12", "--seed", "1"]
-            command += ["--phases", "coverage,fuzzing", "--suppress-health-check", "all", "--checks", CHECKS, "--no-color"]
+            command += ["--phases", "coverage,fuzzing", "--suppress-health-check", "all"]
+            command += ["--checks", CHECKS, "--no-color"]
             env = {**os.environ, "NO_PROXY": "127.0.0.1"}
             done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout[-4000:]
