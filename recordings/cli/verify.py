@@ -66,6 +66,8 @@ def perform(
 ) -> None:
     """Run the checks and print them, with `slot` or the registered key; ends the process with 1 if one failed."""
     hms = _hms(frame)
+    if template and hms is None:
+        raise UsageError("--template needs 100ms: set HMS_ACCESS_KEY and HMS_APP_SECRET, or HMS_MANAGEMENT_TOKEN")
     with http_client() as http, hms or nullcontext():
         context = Context(
             outputs=loaded,

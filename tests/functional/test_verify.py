@@ -79,13 +79,17 @@ def test_template_with_other_storage_fails(sandbox: Sandbox, changes: dict[str, 
 
 
 def test_template_without_100ms_credentials_is_not_run(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Storage is proved all the same; the reason is named."""
+    """Storage is proved all the same, and the reason is named; a template asked for by name is an error instead."""
     for name in ("HMS_ACCESS_KEY", "HMS_APP_SECRET", "HMS_MANAGEMENT_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    result = Stand.build().recordings("verify", "--template", "whatever")
+    stand = Stand.build().declared(templateIds=["whatever"])
+    result = stand.recordings("verify")
     assert result.exit_code == 0
     assert "not run" in result.stdout
     assert "fix: set HMS_ACCESS_KEY and HMS_APP_SECRET" in result.stdout
+    asked = stand.recordings("verify", "--template", "whatever")
+    assert asked.exit_code == 2
+    assert "HMS_ACCESS_KEY" in asked.stderr
 
 
 def test_unknown_template_fails_with_its_id(sandbox: Sandbox) -> None:
