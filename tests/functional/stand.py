@@ -38,6 +38,7 @@ def entered(sandbox: Sandbox) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in sandbox.env.items():
             patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the profile of whoever made it
         yield
 
 
