@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
 from pydantic import SecretStr
@@ -104,4 +105,7 @@ class Connection:
 
 @cache
 def _shared_session() -> boto3.Session:
-    return boto3.Session()
+    """One that reads no profile and no file: an ambient AWS_PROFILE that there is not would fail issued keys too."""
+    nothing = (None, None, None, None)
+    files = dict.fromkeys(("profile", "config_file", "credentials_file"), nothing)
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=files))

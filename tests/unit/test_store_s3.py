@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from recordings.errors import (
     WrongRegionError,
 )
 from recordings.stores import AccessKey, Identity, ObjectVersion, Part, SignedUrl, open_store
-from recordings.stores.s3_connection import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
+from recordings.stores.s3_connection import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, _shared_session
 from tests.unit.s3_wire import Reply, Wire, outputs, store_on
 
 BASE = "https://bucket.s3.eu-west-1.amazonaws.com"
@@ -58,6 +59,16 @@ def test_each_identity_signs_with_its_own_key(
     store_on(wire, identity).put("k", b"x")
     assert signed_by(wire) == key_id
     assert ("X-Amz-Security-Token" in wire.requests[0].headers) == (identity is Identity.OPERATOR)
+
+
+def test_an_ambient_profile_does_not_fail_the_issued_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A profile that does not exist and a file that cannot be parsed are the operator's trouble alone."""
+    (tmp_path / "config").write_text("[broken")
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    _shared_session.cache_clear()
+    url = open_store(outputs(), Identity.READER).sign("k", timedelta(minutes=1)).reveal()
+    assert "AKIAREADER" in url
 
 
 @pytest.mark.parametrize("identity", [Identity.WRITER, Identity.READER])
