@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
 from sandbox.servers import Sandbox
+from sandbox.servers.aws.environment import CLIENT_FILE
+
+# A boto3 session remembers the profile that was named when it was made, and looks for it when it is used: whatever a
+# test sets meanwhile, these files have it, and nothing of the machine's own configuration gets into a test.
+os.environ.pop("AWS_PROFILE", None)
+os.environ.update(AWS_CONFIG_FILE=str(CLIENT_FILE), AWS_SHARED_CREDENTIALS_FILE=str(CLIENT_FILE))
 
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
 """A busy machine is no failure: no test depends on how long an example takes."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, overload
 
 import boto3
+import botocore.session
 import httpx
 import jwt
 from botocore.config import Config
@@ -19,8 +20,9 @@ from mypy_boto3_sts import STSClient
 
 from sandbox.servers import Sandbox
 
-_SESSION: Final = boto3.Session()
-"""One for all: it keeps what boto3 is slow to load."""
+_NO_FILES: Final = dict.fromkeys(("profile", "config_file", "credentials_file"), (None, None, None, None))
+_SESSION: Final = boto3.Session(botocore_session=botocore.session.Session(session_vars=_NO_FILES))
+"""One for all: it keeps what boto3 is slow to load. It knows no profile: it is older than the sandbox's."""
 
 Key = tuple[str, str]
 """Access key id and secret."""
