@@ -134,9 +134,7 @@ def test_answer_to_another_client_is_the_same_error(status: int, body: bytes, ex
     assert type(from_response(status, body, "GET k")) is expected
 
 
-@pytest.mark.parametrize(
-    "kind", sorted({*CODES.values(), *EXCEPTIONS.values(), StoreError}, key=lambda kind: kind.__name__)
-)
+@pytest.mark.parametrize("kind", sorted({*CODES.values(), *EXCEPTIONS.values(), StoreError}, key=str))
 def test_every_error_names_the_next_act(kind: type[StoreError]) -> None:
     """No class of the map is without advice."""
     assert NEXT[kind]
