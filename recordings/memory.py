@@ -27,10 +27,9 @@ from pydantic import SecretStr
 
 from recordings.errors import ConfigurationError, ConflictError, ObjectNotFoundError, PreconditionError, StoreError
 from recordings.hms_auth import HmsCredentials
+from recordings.policies import OPERATOR_PREFIX
 from recordings.stores.base import Store
 
-FOLDER = ".recordings/"
-"""Where remembered things lie in the bucket."""
 _MAGIC = b"rec1"
 _SALT, _CHECK, _NONCE, _TAG = 16, 8, 12, 16
 _HEADER = len(_MAGIC) + _SALT + _CHECK + _NONCE
@@ -65,7 +64,7 @@ class Memory:
 
     def names(self, under: str = "") -> Iterator[str]:
         """The names of remembered things that start with `under`."""
-        return (info.key.removeprefix(FOLDER) for info in self._store.list(FOLDER + under))
+        return (info.key.removeprefix(OPERATOR_PREFIX) for info in self._store.list(OPERATOR_PREFIX + under))
 
     def read(self, name: str) -> Remembered | None:
         """The remembered value, or None if there is none.
@@ -73,7 +72,7 @@ class Memory:
         Raises StoreError if it is damaged, ConfigurationError if it was written under another app secret; the object
         is left as it is.
         """
-        key = FOLDER + name
+        key = OPERATOR_PREFIX + name
         try:
             blob, info = self._store.read(key)
         except ObjectNotFoundError:
@@ -86,7 +85,7 @@ class Memory:
         Raises ConflictError if somebody else wrote in between. A write whose answer was lost is recognised by its
         value and counts as done.
         """
-        key = FOLDER + name
+        key = OPERATOR_PREFIX + name
         blob = self._encrypt(key, value)
         try:
             return self._store.put(key, blob, if_match=expected, if_none_match=expected is None).etag
@@ -101,7 +100,7 @@ class Memory:
 
     def delete(self, name: str) -> None:
         """Forget a thing; one that is not there is no error."""
-        self._store.delete(FOLDER + name)
+        self._store.delete(OPERATOR_PREFIX + name)
 
     def _encrypt(self, key: str, value: Mapping[str, Any]) -> bytes:
         salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)

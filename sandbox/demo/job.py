@@ -143,7 +143,7 @@ class Job:
 
     def in_bucket(self) -> str:
         """Ask the cloud's own client."""
-        key = Home.of(self.outputs).own(self.asset["path"]).key
+        key = self._key
         return f"{self.cloud.size(self.outputs.bucket_name, key):,} bytes at {key}"
 
     def in_asset(self) -> str:
@@ -177,7 +177,7 @@ class Job:
 
     def refused(self) -> str:
         """The same URL without, with a changed and with an old signature."""
-        key = Home.of(self.outputs).own(self.asset["path"]).key
+        key = self._key
         past = datetime.now(UTC) - timedelta(hours=2)
         expired = open_store(self.outputs, Identity.READER).sign(key, timedelta(hours=1), at=past).reveal()
         tampered = self.url[:-1] + ("0" if self.url[-1] != "0" else "1")
@@ -216,11 +216,16 @@ class Job:
 
     def _check_bytes(self, answer: httpx.Response) -> str:
         """SHA-256 of a download, which must be that of the object in the bucket."""
-        key = Home.of(self.outputs).own(self.asset["path"]).key
+        key = self._key
         digest = hashlib.sha256(answer.content).hexdigest()
         if answer.status_code != 200 or digest != self.cloud.sha256(self.outputs.bucket_name, key):
             raise StepError(f"HTTP {answer.status_code}: the bytes downloaded are not those in the bucket")
         return digest
+
+    @property
+    def _key(self) -> str:
+        """Object key of the test recording."""
+        return Home.of(self.outputs).own(self.asset["path"]).key
 
     def _settings(self) -> Any:
         return self.hms.get(f"/templates/{self.env['HMS_TEMPLATE_ID']}/settings")

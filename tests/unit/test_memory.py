@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from recordings.errors import ConfigurationError, ConflictError, StoreError, StoreUnreachableError
 from recordings.hms_auth import HmsCredentials
-from recordings.memory import FOLDER, Memory
+from recordings.memory import Memory
+from recordings.policies import OPERATOR_PREFIX
 from tests.unit.hms_fake import APP_SECRET, MemoryStore, seeded
 
 VALUE = {"recording": {"upload": {"credentials": {"secret": "canary-secret"}}}}
@@ -50,7 +51,7 @@ def test_memory_encrypts_the_same_value_anew(store: MemoryStore) -> None:
     memory = opened(store)
     memory.write("a", VALUE, None)
     memory.write("b", VALUE, None)
-    one, other = (store.objects[FOLDER + name][0] for name in "ab")
+    one, other = (store.objects[OPERATOR_PREFIX + name][0] for name in "ab")
     assert one[:4] == other[:4]
     assert len({one[4:20], other[4:20]}) == len({one[28:40], other[28:40]}) == 2
 
@@ -75,7 +76,7 @@ def test_memory_names_and_delete(store: MemoryStore) -> None:
 def test_memory_damaged(damage: str, store: MemoryStore) -> None:
     """Whatever was done to an object, reading it is a clear error, and the object is left as it is."""
     rng = seeded()
-    memory, key = opened(store), f"{FOLDER}a"
+    memory, key = opened(store), f"{OPERATOR_PREFIX}a"
     memory.write("a", VALUE, None)
     whole = store.objects[key][0]
     for _ in range(60):
@@ -104,7 +105,7 @@ def test_memory_swapped_objects(store: MemoryStore) -> None:
     """An object put under another key is refused: one template's settings cannot become another's."""
     memory = opened(store)
     memory.write("registration/t1", VALUE, None)
-    store.objects[f"{FOLDER}registration/t2"] = store.objects[f"{FOLDER}registration/t1"]
+    store.objects[f"{OPERATOR_PREFIX}registration/t2"] = store.objects[f"{OPERATOR_PREFIX}registration/t1"]
     with pytest.raises(StoreError, match="registration/t2"):
         memory.read("registration/t2")
 
@@ -125,7 +126,7 @@ def test_memory_written_by_two_runs(store: MemoryStore) -> None:
 
 def test_memory_write_whose_answer_was_lost(store: MemoryStore) -> None:
     """A conditional write that was carried out twice, its first answer lost, counts as done."""
-    memory, key = opened(store), f"{FOLDER}a"
+    memory, key = opened(store), f"{OPERATOR_PREFIX}a"
 
     def written_before(what: str) -> None:
         store.before = lambda _: None
