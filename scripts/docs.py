@@ -25,7 +25,7 @@ from recordings.policies import bucket_policy, reader_policy, writer_policy
 from recordings.policies_gcs import reader_bindings, writer_bindings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-FILES: Final = ("README.md", "docs/configuration.md", "docs/security.md")
+FILES: Final = ("docs/commands.md", "docs/configuration.md", "docs/security.md")
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE: Final = ("my-bucket", "eu-west-1", "recordings/")
 
