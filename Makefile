@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 NODE_STAMP := $(VENV)/node/.installed
 PROVIDER ?= s3
 
-.PHONY: help install demo test lint bench docs lock clean
+.PHONY: help install demo test lint faults bench docs lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ lint: $(STAMP) ## ruff, mypy --strict, import directions
 
 test: lint $(NODE_STAMP) ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2
+
+faults: $(STAMP) ## every fault as often as the list says (FAULTS_SEED repeats a run)
+	FAULTS=all $(BIN)/python -m pytest tests/faults -n 2
 
 bench: $(STAMP) ## print the figures that the README quotes
 	@$(BIN)/python -m sandbox.bench
