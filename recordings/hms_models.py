@@ -49,12 +49,19 @@ class Template(_Model):
         ]
 
 
+class UploadKey(_Model):
+    """The id of the access key in storage settings; the secret beside it is not read."""
+
+    key: str | None = None
+
+
 class UploadInfo(_Model):
-    """Storage settings of a room's own: its bucket and prefix; 100ms answers without the credentials."""
+    """Storage settings of a room's own: its bucket and prefix; some answers of 100ms leave the credentials out."""
 
     type: str = ""
     location: str = ""
     prefix: str | None = None
+    credentials: UploadKey | None = None
 
 
 class RecordingInfo(_Model):
@@ -62,6 +69,12 @@ class RecordingInfo(_Model):
 
     enabled: bool | None = None
     upload_info: UploadInfo | None = None
+
+
+class RoomWebhook(_Model):
+    """A webhook of a room's own; its headers, which hold a secret, are not read."""
+
+    url: str = ""
 
 
 class Room(_Model):
@@ -74,6 +87,7 @@ class Room(_Model):
     customer_id: str | None = Field(default=None, validation_alias=_CUSTOMER)
     recording_source_template: bool | None = None
     recording_info: RecordingInfo | None = None
+    webhook: RoomWebhook | None = None
 
 
 class RecordingAsset(_Model):
@@ -104,6 +118,7 @@ class Recording(_Model):
     created_at: AwareDatetime | None = None
     started_at: AwareDatetime | None = None
     stopped_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
     meeting_url: str | None = None
     recording_assets: tuple[RecordingAsset, ...] | None = None
 
