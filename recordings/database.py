@@ -120,7 +120,7 @@ def translated(error: psycopg.Error) -> DatabaseError:
     primary = redact(said.message_primary or "")
     if code.startswith(("08", "53", "57P")) or (not code and isinstance(error, _BROKEN)):
         return DatabaseDownError(f"the database that {VARIABLE} names cannot be used now: {_reason(str(error))}")
-    if code in ("42P01", "42703", "3F000"):
+    if code in ("42P01", "42703", "42883", "3F000"):
         return DatabaseError(f"the database is not prepared ({primary}): {_MIGRATE}")
     if code.startswith("23"):
         where = said.column_name or said.constraint_name or "a constraint"

@@ -17,7 +17,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
-from recordings.catalog_entries import HMS, CatalogEntry, entry_of
+from recordings.catalog_entries import HMS, CatalogEntry, entry_of, storable
 from recordings.errors import UsageError
 from recordings.hms_models import RecordingAsset
 from recordings.paths import Home, RecordingKind, RecordingPath
@@ -44,6 +44,7 @@ class Gap(StrEnum):
     EXPIRED = "expired"
     FOREIGN = "foreign row"
     NO_RECORDING = "object alone"
+    ERASED = "erased, but there"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ MEANINGS: Final[dict[Gap, Meaning]] = {
     Gap.EXPIRED: Meaning("yes", "-", "no", "100ms kept it in its own storage, and no longer lists it"),
     Gap.FOREIGN: Meaning("yes", "-", "-", "the row names a place outside of the stack's buckets: see who wrote it"),
     Gap.NO_RECORDING: Meaning("no", "yes", "no", "an object that 100ms never listed: see who put it there"),
+    Gap.ERASED: Meaning("-", "-", "-", "its row or object came later, or stayed: run `recordings erase` again"),
 }
 FIXED: Final = frozenset({Gap.NO_ROW, Gap.OTHER_ROW})
 """What writing rows puts right."""
@@ -95,6 +97,9 @@ class Rows(Protocol):
     def scan(self) -> Iterator[CatalogEntry]:
         """Every row."""
 
+    def erased(self, entries: Sequence[CatalogEntry]) -> frozenset[str]:
+        """The asset ids of those that `recordings erase` erased."""
+
 
 def reconcile(
     home: Home,
@@ -110,7 +115,8 @@ def reconcile(
     with Spool() as spool:
         for batch in _batches(assets):
             entries = [entry_of(asset, home, began)[0] for asset in batch]
-            spool.add(_known(entry, home, listed=True) for entry in entries)
+            gone = rows.erased(entries)
+            spool.add(_known(entry, home, listed=True, erased=entry.asset_id in gone) for entry in entries)
             for asset_id, added in rows.write(entries):
                 found.add(Gap.NO_ROW if added else Gap.OTHER_ROW, asset_id)
             found.assets += len(batch)
@@ -120,14 +126,30 @@ def reconcile(
                 spool.add_objects(_objects(place, infos, began - SETTLING))
                 found.objects += len(infos)
                 tick(found)
-        for row in rows.scan():
-            found.rows += 1
-            _look_at(row, home, began, spool, found)
+        for batch_of_rows in _batches(rows.scan()):
+            _look_at_rows(batch_of_rows, rows, home, began, spool, found)
         for asset_id, where, listed in spool.without_object():
             found.add(Gap.NO_OBJECT if listed else Gap.LOST, f"{asset_id}: {where}")
-        for path in spool.without_recording():
-            found.add(Gap.NO_RECORDING, path)
+        for path in spool.erased_objects():
+            found.add(Gap.ERASED, path)
+        for paths in _batches(spool.without_recording()):
+            gone = rows.erased([_of_object(path, home) for path in paths])
+            for path in paths:
+                found.add(Gap.ERASED if storable(path) in gone else Gap.NO_RECORDING, path)
     return found
+
+
+def _look_at_rows(
+    batch: Sequence[CatalogEntry], rows: Rows, home: Home, began: datetime, spool: Spool, found: Findings
+) -> None:
+    found.rows += len(batch)
+    gone = rows.erased(batch)
+    for row in batch:
+        if row.asset_id in gone:
+            found.add(Gap.ERASED, f"{row.asset_id}: its row")
+            spool.add([_known(row, home, listed=False, erased=True)])
+        else:
+            _look_at(row, home, began, spool, found)
 
 
 def _look_at(row: CatalogEntry, home: Home, began: datetime, spool: Spool, found: Findings) -> None:
@@ -146,7 +168,17 @@ def _look_at(row: CatalogEntry, home: Home, began: datetime, spool: Spool, found
         spool.add([known])
 
 
-def _known(entry: CatalogEntry, home: Home, *, listed: bool) -> Known:
+def _of_object(place: str, home: Home) -> CatalogEntry:
+    """What an object's own path says of its recording; the place stands for the id that nobody knows."""
+    try:
+        path = home.source(f"{home.scheme}://{place}")
+    except UsageError:
+        return CatalogEntry(storable(place), home.provider.value)
+    ids = {"room_id": path.room_id, "session_id": path.session_id}
+    return CatalogEntry(storable(place), home.provider.value, recorded_at=path.time, **ids)
+
+
+def _known(entry: CatalogEntry, home: Home, *, listed: bool, erased: bool = False) -> Known:
     place = folder = None
     if entry.storage_provider != HMS and entry.file_path:
         try:
@@ -155,7 +187,7 @@ def _known(entry: CatalogEntry, home: Home, *, listed: bool) -> Known:
             path = None
         if path is not None:
             place, folder = f"{path.bucket}/{path.key}", _folder(path)
-    return Known(entry.asset_id, place, folder, listed, entry.status == "failed")
+    return Known(entry.asset_id, place, folder, listed, entry.status == "failed", erased)
 
 
 def _objects(home: Home, infos: Sequence[ObjectInfo], settled: datetime) -> Iterator[Found]:

@@ -15,7 +15,9 @@ from types import TracebackType
 from typing import Final, Self
 
 _SCHEMA: Final = """
-create table known (asset_id text primary key, place text, folder text, listed int, failed int) without rowid;
+create table known (
+  asset_id text primary key, place text, folder text, listed int, failed int, erased int
+) without rowid;
 create index known_by_place on known (place);
 create index known_by_folder on known (folder);
 create table objects (place text primary key, folder text, fresh int) without rowid;
@@ -26,7 +28,8 @@ create table objects (place text primary key, folder text, fresh int) without ro
 class Known:
     """A recording that 100ms lists (`listed`) or that the database alone has.
 
-    `place` is its path in a bucket of ours, None elsewhere; `folder` the part that HLS recordings share.
+    `place` is its path in a bucket of ours, None elsewhere; `folder` the part that HLS recordings share. One that was
+    `erased` need not have an object, and must have none.
     """
 
     asset_id: str
@@ -34,6 +37,7 @@ class Known:
     folder: str | None
     listed: bool
     failed: bool = False
+    erased: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ class Spool:
     def add(self, known: Iterable[Known]) -> None:
         """Keep recordings. Of one that is there already, a place is taken if it had none."""
         self._file.executemany(
-            "insert into known values (?, ?, ?, ?, ?) on conflict (asset_id) do update "
+            "insert into known values (?, ?, ?, ?, ?, ?) on conflict (asset_id) do update "
             "set place = excluded.place, folder = excluded.folder where place is null",
-            ((k.asset_id, k.place, k.folder, k.listed, k.failed) for k in known),
+            ((k.asset_id, k.place, k.folder, k.listed, k.failed, k.erased) for k in known),
         )
 
     def add_objects(self, objects: Iterable[Found]) -> None:
@@ -82,10 +86,18 @@ class Spool:
     def without_object(self) -> Iterator[tuple[str, str, bool]]:
         """Recordings that should lie in a bucket of ours and do not: id, place, and whether 100ms lists them."""
         query = (
-            "select asset_id, place, listed from known k where place is not null and not failed "
+            "select asset_id, place, listed from known k where place is not null and not failed and not erased "
             "and not exists (select 1 from objects o where o.place = k.place) order by place"
         )
         return ((str(asset_id), str(place), bool(listed)) for asset_id, place, listed in self._each(query))
+
+    def erased_objects(self) -> Iterator[str]:
+        """Paths of objects whose recording was erased."""
+        query = (
+            "select place from objects o where exists (select 1 from known k where k.place = o.place and k.erased) "
+            "or exists (select 1 from known k where k.folder = o.folder and k.erased) order by place"
+        )
+        return (str(place) for (place,) in self._each(query))
 
     def without_recording(self) -> Iterator[str]:
         """Paths of objects that belong to no recording: neither it nor a part of one."""

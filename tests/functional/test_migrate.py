@@ -187,6 +187,33 @@ def test_way_back_on_our_own_table_leaves_nothing(empty_database: str) -> None:
     assert schema(empty_database) == before
 
 
+def test_way_back_keeps_tombstones(empty_database: str) -> None:
+    """Without them the way forth and a sync would write erased recordings again; it says so, and takes the rest."""
+    migrate(empty_database)
+    rows(empty_database, "insert into recordings_internal.tombstones (kind, id) values ('asset', 'a')")
+    back = migrate(empty_database, "--back", "--yes")
+    assert back.exit_code == 0
+    assert "keep 1 tombstones" in back.stderr
+    assert columns(empty_database) == {}
+    assert changes(empty_database, "--back", "--yes") == ["nothing was made here: nothing to take away"]
+    migrate(empty_database)
+    rows(empty_database, "insert into meeting_recordings (asset_id) values ('a'), ('b')")
+    assert rows(empty_database, "select asset_id from meeting_recordings") == [("b",)]
+    rows(empty_database, "delete from recordings_internal.tombstones")
+    migrate(empty_database, "--back", "--yes")
+    assert schema(empty_database)[4] == []
+
+
+def test_trigger_of_the_application_is_not_taken_for_ours(empty_database: str) -> None:
+    """A trigger of our name that is not ours: refused whole, and the way back leaves it."""
+    migrate(empty_database)
+    own = "create function own() returns trigger language plpgsql as 'begin return new; end'; "
+    own += "drop trigger recordings_erased on meeting_recordings; create trigger recordings_erased before insert on "
+    rows(empty_database, own + "meeting_recordings for each row execute function own()")
+    refused = migrate(empty_database)
+    assert (refused.exit_code, "a trigger recordings_erased that is not ours" in refused.stderr) == (3, True)
+
+
 def test_way_back_asks_first(empty_database: str) -> None:
     """It loses what the columns hold, so it wants --yes; a dry run needs none."""
     migrate(empty_database)
@@ -246,9 +273,11 @@ def test_column_that_keeps_rows_out_is_told(empty_database: str) -> None:
 
 def test_two_at_a_time_come_one_after_the_other(empty_database: str) -> None:
     """Deployments that start together all succeed."""
+    wanted = migrations()
     with ThreadPoolExecutor(4) as together:
-        said = list(together.map(lambda _: rows(empty_database, migrations()[0].statement), range(4)))
-    assert said == [[]] * 4
+        for migration in wanted:
+            said = list(together.map(lambda _, m=migration: rows(empty_database, m.statement), range(4)))
+            assert said == [[]] * 4
     assert changes(empty_database) == []
 
 

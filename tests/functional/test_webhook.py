@@ -105,6 +105,16 @@ def test_events_in_any_order_and_number_give_the_same_row(sandbox: Sandbox, data
         assert stored(database) == [(data["recording_id"], "s3", "completed", 1_048_576)]
 
 
+def test_event_of_an_erased_recording_writes_no_row(sandbox: Sandbox, database: str, post: Post) -> None:
+    """Taken as done, so that 100ms does not send it again for ever; no row, however often it comes."""
+    data = seed(sandbox)
+    query = "insert into recordings_internal.tombstones (kind, id) values ('session', %s)"
+    rows(database, query, data["session_id"])
+    for _ in range(2):
+        assert post(event(data)).status_code == 200
+    assert stored(database) == []
+
+
 def test_every_recording_of_an_hls_event_is_found(sandbox: Sandbox, database: str, post: Post) -> None:
     """Single files are named by their asset ids; what no id names is found by the session."""
     session = {"room_id": new_id(), "session_id": new_id()}

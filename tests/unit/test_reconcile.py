@@ -30,11 +30,14 @@ class Table:
 
     rows: dict[str, CatalogEntry] = field(default_factory=dict)
     dry: bool = True
+    tombstones: set[str] = field(default_factory=set)
 
     def write(self, entries: Sequence[CatalogEntry]) -> list[tuple[str, bool]]:
         touched = []
         for entry in entries:
             before = self.rows.get(entry.asset_id)
+            if entry.asset_id in self.tombstones:
+                continue
             if before is None or before.file_path != entry.file_path:
                 touched.append((entry.asset_id, before is None))
                 if not self.dry:
@@ -43,6 +46,9 @@ class Table:
 
     def scan(self) -> Iterator[CatalogEntry]:
         return iter(sorted(self.rows.values(), key=lambda entry: entry.asset_id))
+
+    def erased(self, entries: Sequence[CatalogEntry]) -> frozenset[str]:
+        return frozenset(entry.asset_id for entry in entries) & self.tombstones
 
 
 def key(number: int) -> str:
@@ -71,23 +77,31 @@ def buckets(numbers: Sequence[int]) -> Callable[[Home], Iterator[ObjectInfo]]:
 NUMBERS = st.sets(st.integers(0, 12))
 
 
-@given(listed=NUMBERS, stored=NUMBERS, known=NUMBERS, fix=st.booleans())
-def test_every_gap_is_found_and_nothing_else(listed: set[int], stored: set[int], known: set[int], fix: bool) -> None:
-    """For each of thirteen recordings, any of the three may lack it; fixing leaves only what rows cannot mend."""
-    table = Table({f"{number:06}": row(number) for number in known}, dry=not fix)
+@given(listed=NUMBERS, stored=NUMBERS, known=NUMBERS, erased=NUMBERS, fix=st.booleans())
+def test_every_gap_is_found_and_nothing_else(
+    listed: set[int], stored: set[int], known: set[int], erased: set[int], fix: bool
+) -> None:
+    """For each of thirteen recordings, any of the three may lack it; fixing leaves only what rows cannot mend.
+
+    One that was erased is never missing and never written: what is left of it is told as such.
+    """
+    rows = {f"{number:06}": row(number) for number in known}
+    table = Table(rows, dry=not fix, tombstones={f"{number:06}" for number in erased})
     found = reconcile(HOME, map(asset, listed), buckets(sorted(stored)), table, now=lambda: NOW)
     expected = {
-        Gap.NO_ROW: listed - known,
-        Gap.NO_OBJECT: listed - stored,
-        Gap.LOST: known - listed - stored,
+        Gap.NO_ROW: listed - known - erased,
+        Gap.NO_OBJECT: listed - stored - erased,
+        Gap.LOST: known - listed - stored - erased,
         Gap.NO_RECORDING: stored - listed - known,
     }
+    expected_counts = {gap: len(numbers) for gap, numbers in expected.items()}
+    expected_counts[Gap.ERASED] = len(known & erased) + len(stored & erased & (listed | known))
     assert {gap: count for gap, count in found.counts.items() if count} == {
-        gap: len(numbers) for gap, numbers in expected.items() if numbers
+        gap: count for gap, count in expected_counts.items() if count
     }
     assert (found.assets, found.objects) == (len(listed), len(stored))
     again = reconcile(HOME, map(asset, listed), buckets(sorted(stored)), table, now=lambda: NOW)
-    assert again.counts[Gap.NO_ROW] == (0 if fix else len(listed - known))
+    assert again.counts[Gap.NO_ROW] == (0 if fix else len(listed - known - erased))
 
 
 def test_what_the_operator_keeps_is_no_recording() -> None:
@@ -121,6 +135,9 @@ def test_memory_is_flat() -> None:
 
         def scan(self) -> Iterator[CatalogEntry]:
             return (row(number) for number in range(self.count))
+
+        def erased(self, entries: Sequence[CatalogEntry]) -> frozenset[str]:
+            return frozenset()
 
     def peak(count: int) -> int:
         tracemalloc.start()
