@@ -64,7 +64,7 @@ UPSERT: Final = _upsert()
 A row that 100ms was asked about later than these is left as it is. `now()` bounds what a fast clock claims.
 """
 _SELECT: Final = f"select {', '.join(COLUMNS)} from public.meeting_recordings"  # noqa: S608 - names are our own
-FIND: Final = f"{_SELECT} where asset_id = %(asset_id)s"
+FIND: Final = f"{_SELECT} where asset_id = any(%(asset_ids)s::text[])"
 _TIME: Final = "coalesce(recorded_at, '-infinity')"
 """Spelled as the indexes have it, so that a page in the depth is found as quickly as the first."""
 _ORDER: Final = f"order by {_TIME} desc, asset_id desc limit %(limit)s"
@@ -77,9 +77,9 @@ def upsert_parameters(entries: Sequence[CatalogEntry]) -> dict[str, list[Any]]:
     return {column: [getattr(entry, column) for entry in latest] for column in COLUMNS}
 
 
-def find_parameters(asset_id: str) -> dict[str, str]:
+def find_parameters(asset_ids: Sequence[str]) -> dict[str, list[str]]:
     """The parameters of `FIND`; an id that Postgres cannot hold is looked for as one that no row has."""
-    return {"asset_id": storable(asset_id)}
+    return {"asset_ids": [storable(asset_id) for asset_id in asset_ids]}
 
 
 def page_query(

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from recordings.catalog import AsyncCatalog
 from recordings.catalog_entries import HMS, CatalogEntry
-from recordings.downloads import LIFE
+from recordings.downloads import LIFE, Downloads
 from recordings.errors import RecordingsError
 from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
@@ -55,9 +55,10 @@ def create_app(
     life outside 1 second to 7 days.
     """
     check_expiry(int(life.total_seconds()))
-    services = Services(outputs, database_url, hms, life)
+    downloads = Downloads(outputs)
+    services = Services(downloads, database_url, hms, life)
     way_in = [] if webhook is None else [webhook_route(webhook, services.ingest())]
-    web = Web(services, Gate(authorise), Pages(outputs))
+    web = Web(services, Gate(authorise), Pages(downloads))
     open_to_some = [
         Route("/", web.page),
         Route("/page.css", web.css),

@@ -19,7 +19,6 @@ from starlette.responses import HTMLResponse, Response
 
 from recordings.catalog_entries import HMS, CatalogEntry
 from recordings.downloads import Downloads
-from recordings.outputs import StackOutputs
 from recordings.shown import length, moment, size
 from recordings.web.answers import NO_STORE
 
@@ -32,14 +31,14 @@ _PLACES: Final = {"s3": "Amazon S3", "gcs": "Google Cloud Storage", HMS: "100ms"
 class Pages:
     """Renders for one stack."""
 
-    def __init__(self, outputs: StackOutputs) -> None:
+    def __init__(self, downloads: Downloads) -> None:
         source = (_FOLDER / "page.html").read_text(encoding="utf-8")
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
         environment.filters |= {"moment": moment, "machine": machine, "length": length, "size": size, "place": place}
         environment.tests["playable"] = is_playable
         self._template = environment.from_string(source)
-        self._environment = outputs.environment
-        self._media = _origins(Downloads(outputs))
+        self._environment = downloads.outputs.environment
+        self._media = _origins(downloads)
 
     def answer(
         self, request: Request, entries: Sequence[CatalogEntry], following: str | None, playing: CatalogEntry | None

@@ -21,9 +21,9 @@ from recordings.downloads import Downloads
 from recordings.errors import ConfigurationError
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
-from recordings.outputs import StackOutputs
 from recordings.retry import RetryPolicy
-from recordings.web.delivery import Delivery, http_client
+from recordings.web.delivery import Delivery
+from recordings.web.looks import Looks, http_client
 from recordings.webhook import Ingest, quick_client
 
 _IMPATIENT = RetryPolicy(attempts=2, budget=8.0)
@@ -42,9 +42,9 @@ class Services:
     """Opens the tools once, and closes them at the end of the lifespan."""
 
     def __init__(
-        self, outputs: StackOutputs, database_url: SecretStr, hms: HmsCredentials | None, life: timedelta
+        self, downloads: Downloads, database_url: SecretStr, hms: HmsCredentials | None, life: timedelta
     ) -> None:
-        self._outputs = outputs
+        self._downloads = downloads
         self._database_url = database_url
         self._hms = hms
         self._life = life
@@ -64,7 +64,7 @@ class Services:
         """What takes webhooks. Raises ConfigurationError without credentials of 100ms: each event is asked about."""
         if self._hms is None:
             raise ConfigurationError("the webhook needs 100ms' credentials: set HMS_ACCESS_KEY and HMS_APP_SECRET")
-        return Ingest(self._stack.enter_context(quick_client(self._hms)), self._outputs, self)
+        return Ingest(self._stack.enter_context(quick_client(self._hms)), self._downloads.outputs, self)
 
     async def upsert(self, entries: Sequence[CatalogEntry]) -> Written:
         """Write rows that the webhook brings."""
@@ -73,9 +73,10 @@ class Services:
     async def _open(self) -> Tools:
         enter = self._stack.enter_async_context
         catalog = await enter(AsyncCatalog.open(self._database_url))
-        http = await enter(http_client())
+        looks = Looks(self._stack.enter_context(http_client()))
+        self._stack.push_async_callback(looks.close)
         hms = self._stack.enter_context(HmsClient(self._hms, policy=_IMPATIENT)) if self._hms else None
-        return Tools(catalog, Delivery(Downloads(self._outputs), http, hms, self._life))
+        return Tools(catalog, Delivery(self._downloads, looks, hms, self._life))
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
