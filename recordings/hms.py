@@ -10,6 +10,7 @@ Every method may raise what `hms_wire.Wire` lists. Source: the pages of 100ms' s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -17,8 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from recordings.errors import HmsError
 from recordings.hms_auth import HmsCredentials
-from recordings.hms_models import ACTIVE, PresignedUrl, Recording, RecordingAsset, Room, Template
-from recordings.hms_wire import TIMEOUT, Wire, as_list, as_object, path
+from recordings.hms_models import ACTIVE, PresignedUrl, Recording, RecordingAsset, Room, Template, WebhookDelivery
+from recordings.hms_wire import PAGE, TIMEOUT, Wire, as_list, as_object, path
 from recordings.retry import RetryPolicy, Timing
 
 M = TypeVar("M", bound=BaseModel)
@@ -154,6 +155,23 @@ class HmsClient:
         params = _given(presign_duration=None if seconds is None else str(seconds))
         answer = self._wire.get(path("recording-assets", asset_id, "presigned-url"), params)
         return _model(PresignedUrl, answer, f"presigned URL of recording asset {asset_id}")
+
+    def webhook_deliveries(self, event: str, start: datetime, end: datetime) -> Iterator[WebhookDelivery]:
+        """What was sent to webhooks of one kind of event, between two aware times ("List Webhook Events").
+
+        100ms takes a `start` within 30 days, and an `end` within 14 days after it. Pages are numbered here.
+        """
+        span = {
+            name: f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, at in (("start_time", start), ("end_time", end))
+        }
+        page, what = 1, "webhook events"
+        while True:
+            params = {**span, "event_names": event, "limit": str(PAGE), "page": str(page)}
+            answer = as_object(self._wire.get("analytics/webhooks", params), what)
+            yield from (_model(WebhookDelivery, item, what) for item in as_list(answer.get("events"), what))
+            if not as_object(answer.get("pagination") or {}, what).get("has_next"):
+                return
+            page += 1
 
 
 def _given(**params: str | None) -> dict[str, str]:

@@ -123,6 +123,21 @@ class Recording(_Model):
     recording_assets: tuple[RecordingAsset, ...] | None = None
 
 
+class WebhookPayload(_Model):
+    """What was sent: the event's own data, of which 100ms shows a part, and its name."""
+
+    event_data: Mapping[str, Any] = Field(default_factory=dict)
+    original_event_name: str = ""
+
+
+class WebhookDelivery(_Model):
+    """One event that 100ms sent, or tried to send, to a webhook."""
+
+    event_id: str = ""
+    room_id: str | None = None
+    payload: WebhookPayload = WebhookPayload()
+
+
 class PresignedUrl(_Model):
     """A presigned URL that 100ms made; the URL is a secret. `expiry` is in seconds."""
 

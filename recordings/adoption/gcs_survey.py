@@ -88,8 +88,12 @@ class Surveyor:
             found = self._get(_IAM, f"projects/{self.project}/serviceAccounts/{email}", what)
         except ObjectNotFoundError:
             return None
-        keys = self._pages(f"projects/{self.project}/hmacKeys", what, serviceAccountEmail=email)
-        return AccountFacts(id_, found, {str(key["accessId"]): str(key["state"]) for key in keys})
+        return AccountFacts(id_, found, {str(key["accessId"]): str(key["state"]) for key in self.hmac_keys(email)})
+
+    def hmac_keys(self, email: str) -> Iterator[Document]:
+        """The HMAC keys of a service account: `accessId`, `state`, `timeCreated`. Raises StoreError."""
+        what = f"listing the HMAC keys of {email} as operator"
+        return self._pages(f"projects/{self.project}/hmacKeys", what, serviceAccountEmail=email)
 
     def _pages(self, path: str, what: str, **query: Any) -> Iterator[Document]:
         while True:

@@ -92,6 +92,18 @@ class Surveyor:
         with mapped(f"looking for the IAM user {name!r} as operator"):
             return _optional("NoSuchEntity", lambda: iam.get_user(UserName=name)) is not None
 
+    def access_keys(self, user: str) -> list[Document]:
+        """The keys of a user: `AccessKeyId`, `Status`, `CreateDate`. Raises StoreError."""
+        pages = self._client("iam").get_paginator("list_access_keys")
+        with mapped(f"listing the access keys of the IAM user {user!r} as operator"):
+            return [key for page in pages.paginate(UserName=user) for key in page["AccessKeyMetadata"]]
+
+    def last_used(self, key_id: str) -> Document:
+        """GetAccessKeyLastUsed: `UserName` and `AccessKeyLastUsed`. Raises StoreError, for a deleted key too."""
+        with mapped(f"asking when the access key {key_id} was last used as operator"):
+            answer: Document = self._client("iam").get_access_key_last_used(AccessKeyId=key_id)
+            return answer
+
     def _client(self, service: str, region: str | None = None) -> Any:
         config = Config(
             connect_timeout=CONNECT_SECONDS,

@@ -1,7 +1,7 @@
 """Webhooks: the envelope, delivery with retries, replay.
 
 Sources: 100ms' webhook pages (envelope, events, sent again 1, 3 and 10 s after anything but 200, a room's own webhook
-instead of the workspace's) and "Replay Webhook Events". Only loopback addresses are sent to.
+instead of the workspace's), "List Webhook Events" and "Replay Webhook Events". Only loopback addresses are sent to.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import ssl
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS: Final = 10.0
 _OLDEST: Final = timedelta(days=30)
 _LONGEST: Final = timedelta(days=14)
+_DEFAULTS: Final = {"limit": 50, "page": 1}
+_PAGING: Final = (("limit", 100), ("page", 10**6))
+_TOLD: Final = ("session_id", "peer_id", "user_id", "beam_id", "job_id", "error", "error_type", "error_message")
 
 
 class Webhooks:
@@ -36,7 +40,8 @@ class Webhooks:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def routes(self, routes: Routes) -> None:
-        """Add replay and its status."""
+        """Add the history, replay and its status."""
+        routes.add("GET /analytics/webhooks", self.history)
         routes.add("POST /analytics/webhooks/replay", self.replay)
         routes.add("GET /analytics/webhooks/replay/{workflow_id}", self.replay_status)
 
@@ -64,6 +69,33 @@ class Webhooks:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def history(self, request: Request) -> Json:
+        """What was sent, newest first. `event_names` is taken once here; pages are numbered from 1."""
+        query = request.query
+        (start, end), limit, number = _range(query), *(_number(query, name, most) for name, most in _PAGING)
+        wanted = {"failed": (False,), "success": (True,)}.get(query.get("status", "all"), (False, True))
+        found = [
+            event
+            for event in reversed(self._state.events.values())
+            if start <= _moment(event["envelope"]["timestamp"]) <= end
+            and query.get("event_names", "") in ("", event["envelope"]["type"])
+            and query.get("room_id", "") in ("", event["envelope"]["data"].get("room_id"))
+            and event["delivered"] in wanted
+        ]
+        pages = -(-len(found) // limit)
+        return {
+            "events": [_shown(event) for event in found[(number - 1) * limit : number * limit]],
+            "pagination": {
+                "current_page": number,
+                "page_size": limit,
+                "total_pages": pages,
+                "total_items": len(found),
+                "has_next": number < pages,
+                "has_prev": number > 1,
+            },
+            "summary": {"total_events": len(found)},
+        }
 
     def replay(self, request: Request) -> Json:
         """Send matching events again, marked `is_replay`."""
@@ -147,7 +179,30 @@ async def _posted(client: httpx.AsyncClient, url: str, envelope: Json, headers: 
     return answer.status_code == 200
 
 
-def _range(filters: Json) -> tuple[datetime, datetime]:
+def _shown(event: Json) -> Json:
+    """An event in the history's form. No page lists the data of a failure: its ids and error are taken to be there."""
+    data, payload = event["envelope"]["data"], {"webhook_url": event["webhook"]["url"]}
+    payload |= {
+        "event_data": {name: data[name] for name in _TOLD if name in data},
+        "original_event_name": event["envelope"]["type"],
+    }
+    return {
+        "event_id": event["envelope"]["id"],
+        "event_name": f"reporter.webhook.delivery.{'success' if event['delivered'] else 'failed'}",
+        "room_id": data.get("room_id"),
+        "event_timestamp": event["envelope"]["timestamp"],
+        "payload": payload if event["delivered"] else {**payload, "error_reason": "timeout"},
+    }
+
+
+def _number(query: Mapping[str, str], name: str, most: int) -> int:
+    text = query.get(name) or str(_DEFAULTS[name])
+    if not text.isdigit() or not 1 <= int(text) <= most:
+        raise Refusal(400, f"Invalid query param: {name}")
+    return int(text)
+
+
+def _range(filters: Mapping[str, Any]) -> tuple[datetime, datetime]:
     current = datetime.now(UTC)
     start = _moment(filters["start_time"]) if filters.get("start_time") else current - timedelta(days=1)
     end = _moment(filters["end_time"]) if filters.get("end_time") else current
