@@ -101,6 +101,15 @@ class Rows(Protocol):
         """The asset ids of those that `recordings erase` erased."""
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """Where recordings lie, when the walk began, and what is older than what the bucket keeps."""
+
+    home: Home
+    began: datetime
+    kept_since: datetime | None
+
+
 def reconcile(
     home: Home,
     assets: Iterable[RecordingAsset],
@@ -109,14 +118,19 @@ def reconcile(
     *,
     tick: Callable[[Findings], None] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    kept_since: datetime | None = None,
 ) -> Findings:
-    """Compare the three. `objects` lists what lies under a home's prefix; `rows` decides whether gaps are closed."""
+    """Compare the three. `objects` lists what lies under a home's prefix; `rows` decides whether gaps are closed.
+
+    What was recorded before `kept_since` (aware) need not have an object: the bucket's lifecycle deletes it.
+    """
     found, began = Findings(), now()
+    scope = _Scope(home, began, kept_since)
     with Spool() as spool:
         for batch in _batches(assets):
             entries = [entry_of(asset, home, began)[0] for asset in batch]
             gone = rows.erased(entries)
-            spool.add(_known(entry, home, listed=True, erased=entry.asset_id in gone) for entry in entries)
+            spool.add(_known(entry, scope, listed=True, erased=entry.asset_id in gone) for entry in entries)
             for asset_id, added in rows.write(entries):
                 found.add(Gap.NO_ROW if added else Gap.OTHER_ROW, asset_id)
             found.assets += len(batch)
@@ -127,7 +141,7 @@ def reconcile(
                 found.objects += len(infos)
                 tick(found)
         for batch_of_rows in _batches(rows.scan()):
-            _look_at_rows(batch_of_rows, rows, home, began, spool, found)
+            _look_at_rows(batch_of_rows, rows, scope, spool, found)
         for asset_id, where, listed in spool.without_object():
             found.add(Gap.NO_OBJECT if listed else Gap.LOST, f"{asset_id}: {where}")
         for path in spool.erased_objects():
@@ -139,32 +153,30 @@ def reconcile(
     return found
 
 
-def _look_at_rows(
-    batch: Sequence[CatalogEntry], rows: Rows, home: Home, began: datetime, spool: Spool, found: Findings
-) -> None:
+def _look_at_rows(batch: Sequence[CatalogEntry], rows: Rows, scope: _Scope, spool: Spool, found: Findings) -> None:
     found.rows += len(batch)
     gone = rows.erased(batch)
     for row in batch:
         if row.asset_id in gone:
             found.add(Gap.ERASED, f"{row.asset_id}: its row")
-            spool.add([_known(row, home, listed=False, erased=True)])
+            spool.add([_known(row, scope, listed=False, erased=True)])
         else:
-            _look_at(row, home, began, spool, found)
+            _look_at(row, scope, spool, found)
 
 
-def _look_at(row: CatalogEntry, home: Home, began: datetime, spool: Spool, found: Findings) -> None:
+def _look_at(row: CatalogEntry, scope: _Scope, spool: Spool, found: Findings) -> None:
     """Judge a row by itself; whether its object is there, the spool will say."""
     if row.storage_provider == HMS:
-        came_since = row.synced_at is not None and row.synced_at >= began
+        came_since = row.synced_at is not None and row.synced_at >= scope.began
         if not came_since and not spool.lists(row.asset_id):
             found.add(Gap.EXPIRED, row.asset_id)
         return
-    known = _known(row, home, listed=False)
+    known = _known(row, scope, listed=False)
     if known.place is None and spool.places(row.asset_id):
         return  # a row that differs: what 100ms says is in our bucket
     if known.place is None:
         found.add(Gap.FOREIGN, f"{row.asset_id}: {row.file_path or 'no path'}")
-    elif row.synced_at is None or row.synced_at < began or spool.lists(row.asset_id):
+    elif row.synced_at is None or row.synced_at < scope.began or spool.lists(row.asset_id):
         spool.add([known])
 
 
@@ -174,20 +186,27 @@ def _of_object(place: str, home: Home) -> CatalogEntry:
         path = home.source(f"{home.scheme}://{place}")
     except UsageError:
         return CatalogEntry(storable(place), home.provider.value)
-    ids = {"room_id": path.room_id, "session_id": path.session_id}
-    return CatalogEntry(storable(place), home.provider.value, recorded_at=path.time, **ids)
+    return CatalogEntry(
+        storable(place),
+        home.provider.value,
+        room_id=path.room_id,
+        session_id=path.session_id,
+        recorded_at=path.time,
+    )
 
 
-def _known(entry: CatalogEntry, home: Home, *, listed: bool, erased: bool = False) -> Known:
+def _known(entry: CatalogEntry, scope: _Scope, *, listed: bool, erased: bool = False) -> Known:
     place = folder = None
     if entry.storage_provider != HMS and entry.file_path:
         try:
-            path = home.source(entry.file_path)
+            path = scope.home.source(entry.file_path)
         except UsageError:
             path = None
         if path is not None:
             place, folder = f"{path.bucket}/{path.key}", _folder(path)
-    return Known(entry.asset_id, place, folder, listed, entry.status == "failed", erased)
+    kept_since, recorded_at = scope.kept_since, entry.recorded_at
+    is_over = kept_since is not None and recorded_at is not None and recorded_at < kept_since
+    return Known(entry.asset_id, place, folder, listed, entry.status == "failed" or is_over, erased)
 
 
 def _objects(home: Home, infos: Sequence[ObjectInfo], settled: datetime) -> Iterator[Found]:

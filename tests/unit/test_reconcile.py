@@ -113,6 +113,20 @@ def test_what_the_operator_keeps_is_no_recording() -> None:
     assert found.examples[Gap.NO_RECORDING] == ["bucket/a/../b.mp4", "bucket/plain.mp4"]
 
 
+def test_what_the_lifecycle_deleted_is_no_gap() -> None:
+    """Older than what the bucket keeps, listed or in a row alone, it need not be there; an hour younger, it must."""
+    limit = NOW - timedelta(days=3)
+    old, young = (
+        asset(number).model_copy(update={"created_at": limit + timedelta(hours=number)}) for number in (-2, 2)
+    )
+    rows = {"row": CatalogEntry("row", "s3", file_path=asset(4).path, synced_at=OLD, recorded_at=limit - timedelta(1))}
+    found = reconcile(HOME, [young, old], buckets([]), Table(rows), now=lambda: NOW, kept_since=limit)
+    assert [name.partition(":")[0] for name in found.examples[Gap.NO_OBJECT]] == [young.id]
+    assert not found.counts[Gap.LOST]
+    there = reconcile(HOME, [old], buckets([-2]), Table(), now=lambda: NOW, kept_since=limit)
+    assert not there.counts[Gap.NO_RECORDING]
+
+
 def test_row_that_came_meanwhile_is_no_gap() -> None:
     """A webhook wrote it after 100ms' list was read: neither expired nor alone."""
     late = [
