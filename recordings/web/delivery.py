@@ -2,7 +2,7 @@
 
 Owns the decisions: whose storage it is in, whether its path may be followed, whether the object is there and can be
 read (`recordings.web.looks` asks). Knows no HTTP server and no user. Nothing here holds up the event loop: the
-client of 100ms runs in threads; the stores are open, since the page asked for their origins; signing takes microseconds.
+client of 100ms runs in threads, the stores are open since the page asked for their origins; signing takes microseconds.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -183,5 +184,53 @@ def test_database_that_goes_away_and_comes_back(sandbox: Sandbox, database: str)
                     await catalog.find("a")
             rows(admin, f"alter database {name} allow_connections true")
             assert (await catalog.page()).next is None
+
+    asyncio.run(story())
+
+
+def test_busy_database_makes_callers_queue_and_not_fail(database: str) -> None:
+    """Behind one connection that is busy for far longer than the time in which a database must give one."""
+
+    async def story() -> None:
+        async with AsyncCatalog.open(SecretStr(database), size=1, wait=0.1) as catalog:
+            assert await catalog.find("a") is None
+            with connect(SecretStr(database)) as other, other.transaction():
+                other.execute(b"lock table public.meeting_recordings in access exclusive mode")
+                asked = [asyncio.create_task(catalog.page()) for _ in range(20)]
+                asked_one = [asyncio.create_task(catalog.find(str(number))) for number in range(20)]
+                done, _ = await asyncio.wait([*asked, *asked_one], timeout=0.5, return_when=asyncio.FIRST_EXCEPTION)
+                assert not done
+            assert {page.next for page in await asyncio.gather(*asked)} == {None}
+            assert await asyncio.gather(*asked_one) == [None] * 20
+
+    asyncio.run(story())
+
+
+def test_database_that_is_down_is_told_to_all_who_queue_at_once() -> None:
+    """A hundred behind two connections wait as long as one, not fifty times as long."""
+
+    async def story() -> float:
+        async with AsyncCatalog.open(SecretStr("postgresql://nobody@127.0.0.1:9/none"), size=2, wait=0.3) as catalog:
+            began = time.monotonic()
+            found = await asyncio.gather(*(catalog.page() for _ in range(100)), return_exceptions=True)
+            assert {type(error) for error in found} == {DatabaseDownError}
+            return time.monotonic() - began
+
+    assert asyncio.run(story()) < 3
+
+
+def test_queue_ends_before_those_who_ask_go_away(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is never free is an error, after a time that a person or a proxy waits."""
+    monkeypatch.setattr("recordings.catalog._QUEUE", 0.2)
+
+    async def story() -> None:
+        async with AsyncCatalog.open(SecretStr(database), size=1) as catalog:
+            with connect(SecretStr(database)) as other, other.transaction():
+                other.execute(b"lock table public.meeting_recordings in access exclusive mode")
+                first = asyncio.create_task(catalog.page())
+                await asyncio.sleep(0)
+                with pytest.raises(DatabaseDownError, match="in time"):
+                    await catalog.page()
+            await first
 
     asyncio.run(story())
