@@ -21,12 +21,9 @@ from pydantic.alias_generators import to_camel
 from components import existing, rules
 from components.lifecycle import Transition
 from components.rules import require
-from recordings.outputs import FormerBucket, KeyStatus, StorageProvider, WriterAccess
+from recordings.outputs import KEPT, PRODUCTION, FormerBucket, KeyStatus, StorageProvider, WriterAccess
 
 NAMESPACE: Final = "recordings"
-PRODUCTION: Final = frozenset({"prod", "production"})
-KEPT: Final = PRODUCTION | {"staging"}
-"""Environments that are never a test stack's."""
 
 
 class Slot(StrEnum):

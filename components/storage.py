@@ -74,6 +74,7 @@ def stack_outputs(settings: Settings, storage: RecordingStorage) -> dict[str, An
         "formerBuckets": [_shown(place) for place in settings.former_buckets] or None,
         "writerPrincipal": storage.writer_principal,
         "readerPrincipal": storage.reader_principal,
+        "externalIdentities": _external(settings) or None,
         "endpointUrl": settings.endpoint_url,
         "expectedAccount": settings.expected_account,
         "expectedRegions": list(settings.expected_regions) or None,
@@ -84,6 +85,11 @@ def stack_outputs(settings: Settings, storage: RecordingStorage) -> dict[str, An
         **_PROVIDERS[settings.provider].further_outputs(settings, storage),
     }
     return {name: value for name, value in outputs.items() if value is not None}
+
+
+def _external(settings: Settings) -> list[str]:
+    given = {"writer": settings.writer_external, "reader": settings.reader_external}
+    return [role for role, external in given.items() if external]
 
 
 def _declare_s3(settings: Settings) -> RecordingStorage:

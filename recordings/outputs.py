@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -24,6 +24,11 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from recordings.errors import ConfigurationError
+
+PRODUCTION: Final = frozenset({"prod", "production"})
+"""Environments that are held to more."""
+KEPT: Final = PRODUCTION | {"staging"}
+"""Environments that are never a test stack's."""
 
 
 class StorageProvider(StrEnum):
@@ -112,6 +117,9 @@ class StackOutputs(_Model):
     reader_principal: str = Field("", description="IAM user ARN or service-account e-mail of the reader")
     writer_policy: str | None = Field(None, description="What the owner of an external writer must allow it (JSON)")
     reader_policy: str | None = Field(None, description="What the owner of an external reader must allow it (JSON)")
+    external_identities: tuple[str, ...] = Field(
+        (), description="`writer`, `reader`: those whose key somebody else made and looks after"
+    )
     endpoint_url: str | None = Field(None, description="Absent on AWS and Google; the sandbox's address there")
     service_account_key: SecretStr | None = Field(None, description="Google only, opt-in: the reader's JSON key")
     expected_account: str | None = Field(None, description="AWS account or Google project that may be changed")
@@ -148,11 +156,6 @@ class StackOutputs(_Model):
             raise ConfigurationError(
                 "the stack has no outputs: it is not deployed, was destroyed, or its last `pulumi up` failed; run "
                 "`pulumi up` and see what it says"
-            )
-        if not raw:
-            raise ConfigurationError(
-                "the stack has no outputs: it was never deployed, its first deployment failed, or it was destroyed. "
-                "Run `pulumi up`, or name another stack"
             )
         try:
             return cls.model_validate(dict(raw))

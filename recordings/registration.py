@@ -150,6 +150,24 @@ def plan_unregister(place: Place, ids: Sequence[str] = ()) -> Intent:
     return draft.intent()
 
 
+def plan_withdraw(place: Place, ids: Iterable[str]) -> Intent:
+    """Plan to take a bucket that is gone out of templates that still point at it: 100ms stores for them itself again.
+
+    What they had before went with the bucket. Raises GuardError, and what 100ms raises.
+    """
+    draft, wanted = _Draft(), Upload.from_outputs(place.outputs)
+    for id_ in ids:
+        check_customer(place.outputs, [place.client.template(id_)])
+        now = _settings(place.client, id_)
+        if points_at(now, wanted):
+            change = partial(with_original, original={"recording": None})
+            draft.templates[id_] = "no longer uses the bucket that is gone"
+            write = partial(_write, place.client, id_, now, change)
+            title = f"take bucket {wanted.location}, which is gone, out of template {id_}"
+            draft.steps.append(Step(title, write, diff_lines(now, change(now))))
+    return draft.intent()
+
+
 def _plan_one(place: Place, id_: str, now: Settings, wanted: Upload, draft: _Draft) -> None:
     name, title = FOLDER + id_, f"register bucket {wanted.location} with template {id_}"
     known = place.memory.read(name)

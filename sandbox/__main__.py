@@ -12,8 +12,9 @@ from typing import Final
 
 import typer
 
-_ENGINE: Final = {"preview", "up", "refresh", "destroy", "import", "stack", "config"}
-_GROUPS: Final = {"stack", "config"}
+_ENGINE: Final = {"preview", "up", "refresh", "destroy", "import", "stack", "state", "config"}
+_GROUPS: Final = {"stack", "state", "config"}
+_NAME: Final = "python -m sandbox"
 # options that may precede the command and have a value in the next argument
 _VALUED: Final = {"--cwd", "-C", "--stack", "-s", "--state", "--color", "--dir"}
 

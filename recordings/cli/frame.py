@@ -100,15 +100,15 @@ def _from_stack(stack: str) -> str:
     return done.stdout
 
 
-def pulumi(*arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+def pulumi(*arguments: str, quiet: bool = False, story: bool = False) -> subprocess.CompletedProcess[str]:
     """Run `pulumi`, or what PULUMI_COMMAND names, whatever it ends with; its stderr is shown unless `quiet`.
 
-    Raises UsageError where it can't be run.
+    With `story` its stdout is shown there too, as it comes, rather than given. Raises UsageError where it can't be run.
     """
     command = _pulumi_command(os.environ.get("PULUMI_COMMAND") or "pulumi")
-    said = subprocess.PIPE if quiet else None
+    said, shown = subprocess.PIPE if quiet else None, sys.stderr if story else subprocess.PIPE
     try:
-        return subprocess.run([*command, *arguments], stdout=subprocess.PIPE, stderr=said, text=True, check=False)  # noqa: S603
+        return subprocess.run([*command, *arguments], stdout=shown, stderr=said, text=True, check=False)  # noqa: S603
     except OSError as error:
         raise UsageError(
             f"{command[0]!r} cannot be run ({error.strerror}): install pulumi, name another command in "

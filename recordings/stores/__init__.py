@@ -36,6 +36,7 @@ __all__ = [
     "SignedUrl",
     "Store",
     "Upload",
+    "deactivate_key",
     "open_source",
     "open_store",
 ]
@@ -50,8 +51,14 @@ def open_store(outputs: StackOutputs, identity: Identity | AccessKey) -> Store:
     return cast(Store, adapter.open_store(outputs, identity))
 
 
-def open_source(outputs: StackOutputs, bucket: str) -> Store:
-    """Open the stack's bucket, or one of its former buckets, as the reader: nobody else has a key there.
+def deactivate_key(outputs: StackOutputs, principal: str, key_id: str) -> bool:
+    """Make a key of the stack inactive, as the operator; False if it is gone. Raises StoreError."""
+    keys = import_module(f"recordings.stores.{outputs.storage_provider.value}_keys")
+    return bool(keys.deactivate(outputs, principal, key_id))
+
+
+def open_source(outputs: StackOutputs, bucket: str, identity: Identity = Identity.READER) -> Store:
+    """Open the stack's bucket, or one of its former buckets; only the reader has a key of ours there.
 
     Raises UsageError for another bucket.
     """

@@ -21,6 +21,7 @@ import google.auth.credentials
 import google.auth.transport.requests
 import httpx
 from google.cloud import storage
+from google.cloud.storage.hmac_key import HMACKeyMetadata
 
 from recordings.errors import CredentialsError, ObjectNotFoundError, StoreError, StoreUnreachableError
 from recordings.retry import Attempts, RetryPolicy, Timing
@@ -180,6 +181,12 @@ class OperatorStore(GcsUploads):
         """objects.delete of each generation, several at once."""
         with ThreadPoolExecutor(_DELETIONS_AT_ONCE) as pool:
             return sum(pool.map(self._delete_version, versions))
+
+    def deactivate_key(self, access_id: str, project: str | None) -> None:
+        """projects.hmacKeys.update, of a key of `project` (None: the login's). Raises ObjectNotFoundError."""
+        key = HMACKeyMetadata(self._client, access_id=access_id, project_id=project or self.account())
+        key.state = HMACKeyMetadata.INACTIVE_STATE
+        self._call("deactivate HMAC key", access_id, lambda: key.update(timeout=TIMEOUT, retry=None))
 
     def account(self) -> str:
         """The project that the login is for."""

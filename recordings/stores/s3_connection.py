@@ -22,6 +22,7 @@ from recordings.signing_v4 import HmacSigner
 from recordings.stores.base import AccessKey
 
 if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
 
 ATTEMPTS: Final = 10
@@ -65,6 +66,10 @@ class Connection:
         """GetCallerIdentity."""
         sts = self._session.client("sts", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
         return sts.get_caller_identity()["Account"]
+
+    def iam(self) -> IAMClient:
+        """The client for users and their keys; IAM has one endpoint for all regions."""
+        return self._session.client("iam", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
 
     @cached_property
     def _session(self) -> boto3.Session:

@@ -39,10 +39,11 @@ from sandbox.engine.options import (
     run,
 )
 from sandbox.engine.stack import Place, Stack
-from sandbox.engine.stack_cli import stacks
+from sandbox.engine.stack_cli import stacks, states
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(stacks, name="stack")
+app.add_typer(states, name="state")
 app.add_typer(configuration, name="config")
 
 Refresh = Annotated[bool, typer.Option("--refresh", "-r", help="Take what the cloud has into the state first.")]

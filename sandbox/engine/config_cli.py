@@ -1,21 +1,55 @@
-"""`config set|get`, as `pulumi` has them."""
+"""`config`, `config set|get`, as `pulumi` has them."""
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sandbox.engine.config import full_key
+from sandbox.engine.config import Config, full_key
 from sandbox.engine.errors import EngineError, UsageError
 from sandbox.engine.options import Color, Colored, Cwd, Json, NonInteractive, StackName, State, errors, place
 
-configuration = typer.Typer(no_args_is_help=True, help="The stack's configuration.")
+configuration = typer.Typer(help="The stack's configuration.")
 
 Key = Annotated[str, typer.Argument(help="name, or namespace:name.")]
+
+
+@configuration.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    cwd: Cwd = Path(),
+    stack: StackName = None,
+    state: State = None,
+    as_json: Json = False,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+) -> None:
+    """Print every value, secrets masked; a subcommand sets or prints one."""
+    if context.invoked_subcommand is not None:
+        return
+    with errors():
+        config = place(cwd, stack, state).open(with_program=False).config()
+        for key, value in () if as_json else config.shown().items():
+            typer.echo(f"{key}  {value}")
+        if as_json:
+            typer.echo(json.dumps({key: _entry(config, key) for key in sorted(config.values)}, indent=2))
+
+
+def _entry(config: Config, key: str) -> dict[str, Any]:
+    """As `pulumi config --json` has it: no value for a secret, the object beside the text of one."""
+    if key in config.secret_keys:
+        return {"secret": True}
+    text = config.values[key]
+    entry: dict[str, Any] = {"value": text, "secret": False}
+    if text[:1] in ("{", "["):
+        with suppress(ValueError):
+            entry["objectValue"] = json.loads(text)
+    return entry
 
 
 @configuration.command("set")

@@ -1,4 +1,4 @@
-"""`stack output|ls|init|select|rm`, as `pulumi` has them.
+"""`stack output|ls|init|select|rm` and `state unprotect --all`, as `pulumi` has them.
 
 Every command takes `--non-interactive` and `--color`, as `pulumi` does, also where it neither asks nor colours.
 """
@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sandbox.engine.errors import EngineError, StackNotFoundError, UsageError
+from sandbox.engine.backend import Backend
+from sandbox.engine.errors import EngineError, StackNotFoundError, UnsupportedError, UsageError
 from sandbox.engine.options import (
     Color,
     Colored,
@@ -30,6 +31,7 @@ from sandbox.engine.options import (
 from sandbox.engine.stack import Place
 
 stacks = typer.Typer(no_args_is_help=True, help="Stacks and their outputs.")
+states = typer.Typer(no_args_is_help=True, help="What the engine remembers of a stack.")
 
 Name = Annotated[str, typer.Argument(help="The stack.")]
 
@@ -76,7 +78,11 @@ def list_stacks(
         selected = os.environ.get("PULUMI_STACK") or backend.selected()
         names = backend.stacks()
         if as_json:
-            typer.echo(json.dumps([{"name": name, "current": name == selected} for name in names], indent=2))
+            listed = [
+                {"name": name, "current": name == selected, "resourceCount": _resources(backend, name)}
+                for name in names
+            ]
+            typer.echo(json.dumps(listed, indent=2))
         for name in names if not as_json else ():
             typer.echo(f"{name}{'*' if name == selected else ''}")
 
@@ -149,6 +155,43 @@ def remove(
             if not preserve_config:
                 where.project.stack_file(where.stack).unlink(missing_ok=True)
         typer.echo(f"Stack '{where.stack}' has been removed!")
+
+
+@states.callback()
+def _group() -> None:
+    """A group, however few commands it has."""
+
+
+@states.command("unprotect")
+def unprotect(
+    cwd: Cwd = Path(),
+    stack: StackName = None,
+    state: State = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every resource of the stack.")] = False,
+    yes: Yes = False,
+    non_interactive: NonInteractive = False,
+    color: Colored = Color.AUTO,
+) -> None:
+    """Let resources be deleted; the next `up` protects again what the program protects."""
+    with errors():
+        if not everything:
+            raise UnsupportedError("one resource by its URN is not supported by this engine: give --all")
+        where = place(cwd, stack, state)
+        with where.backend.lock(where.stack):
+            opened = where.open(with_program=False)
+            if not opened.exists:
+                raise StackNotFoundError(f"no stack named '{where.stack}' found; there are {where.backend.stacks()}")
+            confirm(f"This will unprotect every resource of '{where.stack}'!", yes=yes, non_interactive=non_interactive)
+            for resource in opened.checkpoint.resources:
+                resource.protect = False
+            opened.save(opened.checkpoint)
+        typer.echo("All resources unprotected")
+
+
+def _resources(backend: Backend, stack: str) -> int:
+    """How many resources its state has, the stack itself included, as `pulumi` counts them."""
+    latest = ((backend.read(stack) or {}).get("checkpoint") or {}).get("latest") or {}
+    return len(latest.get("resources") or [])
 
 
 def _plain(value: Any) -> str:
