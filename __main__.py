@@ -3,6 +3,7 @@
 import pulumi
 
 from components.guards import check_place
+from components.handover import check_handover
 from components.settings import load_settings
 from components.storage import declare_storage, stack_outputs
 from recordings.errors import ConfigurationError
@@ -10,6 +11,7 @@ from recordings.errors import ConfigurationError
 try:
     settings = load_settings()
     check_place(settings)
+    check_handover(settings)
 except ConfigurationError as error:
     raise pulumi.RunError(str(error)) from None
 

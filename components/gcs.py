@@ -64,7 +64,7 @@ class GcsRecordingStorage(pulumi.ComponentResource):
         self.bucket_name = self._declare_bucket(name, settings).name
         writer, reader = self._declare_writer(name, settings).identity, self._declare_reader(name, settings)
         self.service_account_key = pulumi.Output.from_input(reader.json_key)
-        registered, signing = writer.keys[settings.registered_key], reader.identity.keys[settings.signing_key]
+        registered, signing = writer.keys[settings.registered_key], reader.identity.keys[settings.signing_slot]
         self.region = pulumi.Output.from_input(settings.region)
         self.writer_principal, self.writer_keys = writer.principal, writer.secret_keys()
         self.writer_access_key_id, self.writer_secret_access_key = registered.id, registered.secret

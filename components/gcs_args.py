@@ -66,6 +66,8 @@ class GcsRecordingStorageArgs(TypedDict):
     """Slots blue and green."""
     registered_key: NotRequired[str]
     """The writer's slot that 100ms is given."""
+    signing_key: NotRequired[str]
+    """The reader's slot that signs."""
     writer_external: NotRequired[GcsExternalKeyArgs]
     """Use this account and key in place of a service account for 100ms."""
     reader_external: NotRequired[GcsExternalKeyArgs]

@@ -68,7 +68,7 @@ class S3RecordingStorage(pulumi.ComponentResource):
         super().__init__("recordings:index:S3RecordingStorage", name, None, opts)
         self._declare_bucket(name, settings)
         writer, reader = self._declare_identities(name, settings)
-        registered, signing = writer.keys[settings.registered_key], reader.keys[settings.signing_key]
+        registered, signing = writer.keys[settings.registered_key], reader.keys[settings.signing_slot]
         self.region = pulumi.Output.from_input(settings.region)
         self.writer_principal, self.writer_keys = writer.principal, writer.secret_keys()
         self.writer_access_key_id, self.writer_secret_access_key = registered.id, registered.secret

@@ -68,6 +68,8 @@ class S3RecordingStorageArgs(TypedDict):
     """Slots blue and green."""
     registered_key: NotRequired[str]
     """The writer's slot that 100ms is given."""
+    signing_key: NotRequired[str]
+    """The reader's slot that signs."""
     writer_external: NotRequired[ExternalKeyArgs]
     """Use this key in place of an IAM user for 100ms."""
     reader_external: NotRequired[ExternalKeyArgs]

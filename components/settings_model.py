@@ -92,6 +92,7 @@ class StorageSettings(SettingsModel):
     writer_keys: Slots = Field(default={Slot.BLUE: KeyStatus.ACTIVE})
     reader_keys: Slots = Field(default={Slot.BLUE: KeyStatus.ACTIVE})
     registered_key: Slot = Slot.BLUE
+    signing_key: Slot | None = None
     writer_external: ExternalKey | None = None
     reader_external: ExternalKey | None = None
     tags: Mapping[Text, Text] = Field(default={})
@@ -105,8 +106,10 @@ class StorageSettings(SettingsModel):
     former_buckets: tuple[FormerBucket, ...] = ()
 
     @property
-    def signing_key(self) -> Slot:
-        """The reader's slot that signs: the registered one, or the one that is active when that is not."""
+    def signing_slot(self) -> Slot:
+        """The reader's slot that signs: the configured one, else the registered one, else the one that is active."""
+        if self.signing_key:
+            return self.signing_key
         if self.reader_keys.get(self.registered_key) is KeyStatus.ACTIVE:
             return self.registered_key
         return next(slot for slot, status in self.reader_keys.items() if status is KeyStatus.ACTIVE)
@@ -125,6 +128,15 @@ class StorageSettings(SettingsModel):
         slots = info.data.get("writer_keys", {value: KeyStatus.ACTIVE})
         active = [slot for slot, status in slots.items() if status is KeyStatus.ACTIVE]
         require(value in active, f"must be an active slot of writerKeys: {', '.join(active)}")
+        return value
+
+    @check("signing_key")
+    @classmethod
+    def _signing_is_active(cls, value: Slot | None, info: Info) -> Slot | None:
+        slots = info.data.get("reader_keys")
+        if value is not None and slots is not None:
+            active = [slot for slot, status in slots.items() if status is KeyStatus.ACTIVE]
+            require(value in active, f"must be an active slot of readerKeys: {', '.join(active)}")
         return value
 
     @check("writer_external", "reader_external")

@@ -8,7 +8,7 @@ Source: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/resource.proto
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import pulumi
 from google.protobuf import empty_pb2
@@ -21,8 +21,10 @@ from sandbox.engine.steps import Sink
 from sandbox.engine.values import unwrap
 from sandbox.engine.wire import from_struct, to_struct
 from sandbox.providers.base import ProviderError
+from sandbox.values import Properties
 
 _T = TypeVar("_T")
+_READ_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 
 # the last three are announced so that their use reaches us and is refused with a clear message
 _FEATURES = (
@@ -38,8 +40,10 @@ _FEATURES = (
 class Monitor:
     """Stands in for the gRPC stub of `pulumirpc.ResourceMonitor`."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, deployed: Properties) -> None:
+        """Take the run, and the stack's outputs as last deployed."""
         self._deployment = deployment
+        self._deployed = deployed
         self.failure: Exception | None = None
 
     def GetDeploymentInfo(self, _: empty_pb2.Empty) -> resource_pb2.DeploymentInfo:  # noqa: N802
@@ -64,10 +68,11 @@ class Monitor:
             requests.check_invoke(request)
             package = request.tok.split(":", 1)[0]
             if package == "pulumi":
-                raise UnsupportedError(f"function {request.tok} is not supported by this engine")
-            reference = request.provider or self._deployment.default_provider(package, request.version)
-            provider = self._deployment.runner.providers.get(reference)
-            result = provider.invoke(request.tok, unwrap(from_struct(request.args)))
+                result = self._own_outputs(request.tok, from_struct(request.args))
+            else:
+                reference = request.provider or self._deployment.default_provider(package, request.version)
+                provider = self._deployment.runner.providers.get(reference)
+                result = provider.invoke(request.tok, unwrap(from_struct(request.args)))
             response = resource_pb2.ResourceInvokeResponse()
             getattr(response, "return").CopyFrom(to_struct(result))
             return response
@@ -92,6 +97,14 @@ class Monitor:
     def SignalAndWaitForShutdown(self, _: empty_pb2.Empty) -> empty_pb2.Empty:  # noqa: N802
         """Nothing to wait for: registrations are answered when they are done."""
         return empty_pb2.Empty()
+
+    def _own_outputs(self, function: str, arguments: Properties) -> Properties:
+        """Answer what is deployed of this very stack: the only function of Pulumi's own that this engine has."""
+        own = f"organization/{self._deployment.project}/{self._deployment.stack}"
+        if function != _READ_OUTPUTS or arguments != {"name": own}:
+            self._unsupported(f"function {function} of {arguments.get('name', 'nothing')}")
+        secret = sorted(name for name, value in self._deployed.items() if value != unwrap(value))
+        return {"name": own, "outputs": self._deployed, "secretOutputNames": secret}
 
     def _unsupported(self, what: str) -> NoReturn:
         raise UnsupportedError(f"{what} is not supported by this engine")

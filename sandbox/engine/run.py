@@ -140,7 +140,7 @@ def _run_program(stack: Stack, show: Show, *, dry_run: bool) -> None:
     deployment = Deployment(stack.name, stack.project.name, runner, config)
     root = stack.root_urn
     program = Program(stack.project, stack.name, config, lambda line: show.diagnostic("info", root, line))
-    program.run(Monitor(deployment), EngineLog(show, root), dry_run=dry_run)
+    program.run(Monitor(deployment, former), EngineLog(show, root), dry_run=dry_run)
     deletion.delete(runner, runner.journal.leftover())
     runner.journal.write()
     show.end(deployment.outputs(), former)

@@ -135,6 +135,26 @@ def test_stack_moves_between_the_engines_with_no_change(
     assert maker.checkpoint() == []
 
 
+def test_both_engines_know_what_is_deployed(engine: Make, tmp_path: Path) -> None:
+    """Both refuse a change that moves `registeredKey` and drops the slot of before, also after the other's `up`."""
+    project = own_project(tmp_path / "project", "keys", "s3")
+    real = engine("real", project, "keys")
+    real.run("stack", "init")
+    embedded = engine("embedded", project, "keys")
+    for first, second, slot, other in ((real, embedded, "blue", "green"), (embedded, real, "green", "blue")):
+        first.configure(recordings__writerKeys={slot: "active"}, recordings__registeredKey=slot)
+        first.run("up", "--yes", "--skip-preview")
+        first.configure(recordings__writerKeys={other: "active"}, recordings__registeredKey=other)
+        for each in (first, second):
+            done = each.run("preview", check=False)
+            assert done.returncode != 0
+            assert f"Keep {slot}: active" in done.stdout + done.stderr
+        both = {slot: "active", other: "active"}
+        first.configure(recordings__writerKeys=both, recordings__registeredKey=other)
+        second.run("up", "--yes", "--skip-preview")
+    embedded.run("destroy", "--yes", "--skip-preview")
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_both_engines_do_the_same(program: Path, engine: Make, tmp_path: Path) -> None:
     """Each step: the same plan, the same success or refusal, the same state; in the end nothing is left."""

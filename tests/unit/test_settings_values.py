@@ -54,6 +54,7 @@ GOOD: list[tuple[str, Any, dict[str, Any]]] = [
     ("writerKeys", {"green": "active"}, {"registeredKey": "green"}),
     ("writerKeys", {"blue": "active", "green": "inactive"}, {}),
     ("readerKeys", {"green": "active"}, {}),
+    ("signingKey", "green", {"readerKeys": {"blue": "active", "green": "active"}}),
     ("writerExternal", EXTERNAL, {}),
     ("readerExternal", EXTERNAL, {}),
     ("permissionsBoundary", "arn:aws:iam::123456789012:policy/team/boundary", {}),
@@ -278,4 +279,4 @@ def test_values_arrive_typed() -> None:
 def test_signing_key_follows_the_registered_one(reader_keys: dict[str, str], registered: str, expected: str) -> None:
     """The reader signs with the registered slot if it is active there, and else with the one that is."""
     both = {"blue": "active", "green": "active"}
-    assert parse(readerKeys=reader_keys, registeredKey=registered, writerKeys=both).signing_key == expected
+    assert parse(readerKeys=reader_keys, registeredKey=registered, writerKeys=both).signing_slot == expected
