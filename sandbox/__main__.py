@@ -6,9 +6,10 @@ Imports only the half that a command needs, so that each starts quickly.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 import typer
 
@@ -23,23 +24,47 @@ def main() -> None:
     """Run the command that the arguments name."""
     arguments = arranged(sys.argv[1:])
     chosen = next(iter(arguments), "-")
-    app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    # the callback keeps it a group, also of one command
+    app = typer.Typer(
+        help=__doc__,
+        callback=lambda: None,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
     if chosen in _ENGINE:
-        # a command of the engine is short and mostly imports, a tenth of whose time would go into collections
-        gc.disable()
-    if chosen in _ENGINE or chosen.startswith("-"):
+        _run_engine(app, chosen, arguments)
+    if chosen.startswith("-"):
         from sandbox.engine.cli import app as engine
 
         _mount(app, engine)
-    if chosen not in _ENGINE:
-        from sandbox.servers.cli import app as servers
+    from sandbox.servers.cli import app as servers
 
-        _mount(app, servers)
+    _mount(app, servers)
     if chosen == "demo" or chosen.startswith("-"):
         from sandbox.demo.cli import app as demo
 
         _mount(app, demo)
-    app(arguments, prog_name="python -m sandbox")
+    app(arguments, prog_name=_NAME)
+
+
+def _run_engine(app: typer.Typer, chosen: str, arguments: Sequence[str]) -> NoReturn:
+    """Run a command of the engine and end the process.
+
+    It is short and mostly imports, so it does without what would take a third of its time: garbage collections, the
+    options of the other commands, and taking the SDK apart at the end.
+    """
+    gc.disable()
+    from sandbox.engine.cli import app as engine
+
+    _mount(app, engine, only=chosen)
+    try:
+        app(arguments, prog_name=_NAME)
+    except SystemExit as end:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)
+    raise AssertionError("a command ends with SystemExit")
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
@@ -56,9 +81,10 @@ def arranged(arguments: Sequence[str]) -> list[str]:
     return [*command, *options, *rest]
 
 
-def _mount(app: typer.Typer, part: typer.Typer) -> None:
-    app.registered_commands += part.registered_commands
-    app.registered_groups += part.registered_groups
+def _mount(app: typer.Typer, part: typer.Typer, only: str | None = None) -> None:
+    """Add the commands and groups of `part`, or of these the one named `only`: each costs its options' types."""
+    app.registered_commands += [each for each in part.registered_commands if only in (None, each.name)]
+    app.registered_groups += [each for each in part.registered_groups if only in (None, each.name)]
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class _Way:
             return opened
 
 
-@app.command()
+@app.command("preview")
 def preview(
     cwd: Cwd = Path(),
     stack: StackName = None,
@@ -108,7 +108,7 @@ def preview(
         expect_none(show, wanted=expect_no_changes)
 
 
-@app.command()
+@app.command("up")
 def up(
     cwd: Cwd = Path(),
     stack: StackName = None,
@@ -153,7 +153,7 @@ def refresh_state(
         way.go(operable(cwd, stack, state), operations.preview_refresh, operations.refresh)
 
 
-@app.command()
+@app.command("destroy")
 def destroy(
     cwd: Cwd = Path(),
     stack: StackName = None,

@@ -7,7 +7,7 @@ what it depends on, and having it written before and after every operation. Does
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any
 
 from sandbox.engine.state import Checkpoint, Operation, Resource
@@ -20,6 +20,9 @@ class Journal:
         self._base = base
         self._save = save
         self._lock = RLock()
+        self._writing = Lock()
+        self._changes = 0
+        self._written = 0
         self._fresh: list[Resource] = []
         self._gone: set[int] = set()
         self._pending: list[Operation] = list(base.pending)
@@ -29,13 +32,13 @@ class Journal:
         """Note that an operation begins, durably, before the provider is called."""
         with self._lock:
             self._pending.append(Operation(resource, kind))
-            self._write()
+        self.write()
 
     def abandon(self, resource: Resource) -> None:
         """Note that an operation ended and changed nothing."""
         with self._lock:
             self._settle(resource)
-            self._write()
+        self.write()
 
     def finish(
         self, subject: Resource, *, add: Resource | None = None, drop: Resource | None = None, write: bool = True
@@ -48,13 +51,26 @@ class Journal:
             if add is not None:
                 self._fresh.append(add)
                 self._renamed.update(dict.fromkeys(add.aliases, add.urn))
-            if write:
-                self._write()
+        if write:
+            self.write()
 
     def write(self) -> None:
-        """Write what has changed without an operation, such as a component's outputs."""
+        """Return when all that was noted before this call is in the state file.
+
+        Operations run side by side: while one write is under way others wait, and one more write does for all of them.
+        """
+        if self._save is None:
+            return
         with self._lock:
-            self._write()
+            self._changes += 1
+            mine = self._changes
+        with self._writing:
+            if self._written >= mine:
+                return
+            with self._lock:
+                covered, checkpoint = self._changes, self.checkpoint()
+            self._save(checkpoint)
+            self._written = covered
 
     def checkpoint(self) -> Checkpoint:
         """The stack as it stands: finished resources, then those not reached, each list in its own order."""
@@ -93,7 +109,3 @@ class Journal:
             urn, _, identity = resource.provider.rpartition("::")
             changes["provider"] = f"{new(urn)}::{identity}"
         return resource.copy(**changes)
-
-    def _write(self) -> None:
-        if self._save is not None:
-            self._save(self.checkpoint())

@@ -140,8 +140,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML mapping. Raises UsageError that names the file and the place of a fault."""
     import yaml
 
+    # libyaml's where yaml was built with it: a tenth of the time
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        raw = yaml.safe_load(file.read_text())
+        raw = yaml.load(file.read_text(), Loader=loader)  # noqa: S506 - both are safe
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{file} cannot be read: {_reason(error)}") from None
     if raw is None:

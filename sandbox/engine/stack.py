@@ -84,7 +84,7 @@ class Place:
     ) -> Place:
         """Find project, state folder and stack. Raises UsageError, StackNotFoundError if no stack is chosen."""
         project = Project.find(cwd)
-        backend = cls.backend_of(cwd, state, environ)
+        backend = _backend(project, state, environ)
         name = stack or environ.get("PULUMI_STACK") or backend.selected()
         if name is None:
             raise StackNotFoundError("no stack selected: give --stack NAME, set PULUMI_STACK, or run `stack select`")
@@ -93,8 +93,7 @@ class Place:
     @staticmethod
     def backend_of(cwd: Path, state: Path | None, environ: Mapping[str, str]) -> Backend:
         """The stacks of the project in `cwd`. Raises UsageError."""
-        project = Project.find(cwd)
-        return Backend(state_folder(state, project.backend_url, environ), project.name)
+        return _backend(Project.find(cwd), state, environ)
 
     def outputs(self, *, show_secrets: bool) -> Properties:
         """The outputs as last deployed, secrets masked or in plain text. Raises StackNotFoundError, EngineError."""
@@ -129,6 +128,10 @@ class Place:
                 self.project, self.stack, self.backend, file, self.environ, self.load,
                 checkpoint, manager, of_config.result(),
             )  # fmt: skip
+
+
+def _backend(project: Project, state: Path | None, environ: Mapping[str, str]) -> Backend:
+    return Backend(state_folder(state, project.backend_url, environ), project.name)
 
 
 def _manager(phrase: str, salt: str | None) -> SecretsManager:
