@@ -97,7 +97,7 @@ def check_retention(retention_days: int, transitions: Sequence[Transition]) -> i
 class Rule(BaseModel):
     """One lifecycle rule; days are whole days after creation, or after being replaced for `days_since_replaced`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     action: Action
     prefix: str = ""
     versions: Versions = Versions.ANY

@@ -23,7 +23,9 @@ VERIFY_FOLDER: Final = ".verify/"
 class Transition(BaseModel):
     """Move recordings to `storage_class` when they are `after_days` old."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, defer_build=True
+    )
     storage_class: StrEnum = Field(alias="class")
     after_days: Annotated[int, BeforeValidator(days_from(0))] = Field(alias="afterDays")
 

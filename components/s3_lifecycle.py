@@ -89,7 +89,7 @@ def check_retention(retention_days: int, transitions: Sequence[Transition]) -> i
 class Rule(BaseModel):
     """One lifecycle rule; days are whole days after creation (or after being replaced, for old versions)."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     id: str
     prefix: str = ""
     transitions: tuple[Transition, ...] = ()

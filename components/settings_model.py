@@ -49,6 +49,7 @@ class SettingsModel(BaseModel):
         populate_by_name=True,
         validate_default=True,
         hide_input_in_errors=True,
+        defer_build=True,  # a run needs the models of one provider, and those of the classes above it not at all
     )
 
 

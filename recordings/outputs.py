@@ -65,6 +65,7 @@ class _Model(BaseModel):
         populate_by_name=True,
         extra="ignore",
         hide_input_in_errors=True,
+        defer_build=True,  # who declares the outputs never parses them
     )
 
 
