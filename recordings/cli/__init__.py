@@ -6,6 +6,7 @@ import typer
 
 from recordings.cli import (
     adopt,
+    doctor,
     download,
     migrate,
     reconcile,
@@ -16,6 +17,7 @@ from recordings.cli import (
     test_recording,
     unregister,
     verify,
+    watch,
 )
 from recordings.cli import list as listing
 
@@ -31,6 +33,8 @@ for module in (
     adopt,
     register,
     verify,
+    doctor,
+    watch,
     test_recording,
     sign,
     unregister,

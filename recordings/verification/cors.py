@@ -18,15 +18,25 @@ _ANY_PAGE: Final = "https://page.invalid"
 def origin(context: Context, configured: str) -> str:
     """A page of this origin may send GET and HEAD with Range, and read the headers that it needs."""
     page = _ANY_PAGE if configured == "*" else configured.replace("*", "verify")
+    preflights(context, page)
+    playback(context, page)
+    return f"preflight {' and '.join(METHODS)}, headers exposed"
+
+
+def preflights(context: Context, page: str) -> None:
+    """What a browser asks before it sends Range from `page`; no object need be there. Raises Fault."""
     for method in METHODS:
         _check_preflight(_preflight(context, page, method), page, method)
+
+
+def playback(context: Context, page: str) -> None:
+    """The first byte of the small object, and the headers that a player of `page` reads. Raises Fault."""
     answer = context.fetch_signed(context.small_key, headers={"Origin": page, "Range": "bytes=0-0"})
     must_be(answer, 206, CORS)
     _check_allowed(answer, page, "GET")
     missing = _missing(EXPOSED, answer.headers.get("access-control-expose-headers", ""))
     if missing:
         raise Fault(f"Access-Control-Expose-Headers lacks {', '.join(missing)}", CORS)
-    return f"preflight {' and '.join(METHODS)}, headers exposed"
 
 
 def foreign(context: Context) -> str:
