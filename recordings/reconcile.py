@@ -20,12 +20,14 @@ from typing import Final, Protocol, TypeVar
 from recordings.catalog_entries import HMS, CatalogEntry, entry_of, storable
 from recordings.errors import UsageError
 from recordings.hms_models import RecordingAsset
+from recordings.hms_wire import PAGE
 from recordings.paths import Home, RecordingKind, RecordingPath
 from recordings.policies import OPERATOR_PREFIX
 from recordings.reconcile_spool import Found, Known, Spool
 from recordings.stores.base import ObjectInfo
-from recordings.sync import BATCH
 
+BATCH: Final = 5 * PAGE
+"""Looked at together: five pages of 100ms' list."""
 EXAMPLES: Final = 20
 """How many of each kind are named; all are counted."""
 SETTLING: Final = timedelta(hours=1)
