@@ -122,6 +122,11 @@ def translated(error: psycopg.Error) -> DatabaseError:
         return DatabaseDownError(f"the database that {VARIABLE} names cannot be used now: {_reason(str(error))}")
     if code in ("42P01", "42703", "42883", "3F000"):
         return DatabaseError(f"the database is not prepared ({primary}): {_MIGRATE}")
+    if code == "23503":
+        return DatabaseError(
+            f"other rows refer to public.meeting_recordings by {said.constraint_name} ({primary}): delete those first, "
+            "or let the constraint do it (on delete cascade, or set null)"
+        )
     if code.startswith("23"):
         where = said.column_name or said.constraint_name or "a constraint"
         return DatabaseError(

@@ -103,6 +103,15 @@ class RecordingAsset(_Model):
     size: int | None = None
     duration: float | None = None
     created_at: AwareDatetime | None = None
+    thumbnails: Any = None
+    """A list of paths ("Recording assets"); webhooks show objects with a `location`. See `thumbnail_paths`."""
+
+    @property
+    def thumbnail_paths(self) -> list[str]:
+        """Where its thumbnails lie; what is of neither form is left out."""
+        found = self.thumbnails if isinstance(self.thumbnails, list) else []
+        named = [item.get("location") if isinstance(item, Mapping) else item for item in found]
+        return [path for path in named if isinstance(path, str) and path]
 
 
 class Recording(_Model):

@@ -63,10 +63,10 @@ def open_source(outputs: StackOutputs, bucket: str, identity: Identity = Identit
     Raises UsageError for another bucket.
     """
     if bucket == outputs.bucket_name:
-        return open_store(outputs, Identity.READER)
+        return open_store(outputs, identity)
     for place in outputs.former_buckets:
         if place.bucket_name == bucket:
             changed = {"bucket_name": bucket, "region": place.region, "path_prefix": place.path_prefix}
-            return open_store(outputs.model_copy(update=changed), Identity.READER)
+            return open_store(outputs.model_copy(update=changed), identity)
     known = ", ".join([outputs.bucket_name, *(place.bucket_name for place in outputs.former_buckets)])
     raise UsageError(f"{bucket!r} is no bucket of this stack; legal: {known}")

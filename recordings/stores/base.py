@@ -56,7 +56,10 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """One version of an object, or a delete marker (`is_marker`, then `size` is 0)."""
+    """One version of an object, or a delete marker (`is_marker`, then `size` is 0).
+
+    `noncurrent_since` (UTC) is when another version or a marker took its place, None for the latest.
+    """
 
     key: str
     version_id: str
@@ -64,6 +67,8 @@ class ObjectVersion:
     is_marker: bool
     size: int
     last_modified: datetime
+    storage_class: str | None = None
+    noncurrent_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,15 @@ class LifecycleRule:
 
 @dataclass(frozen=True)
 class Guards:
-    """How the bucket is set up to look after itself; only rules that are enabled and hold for a whole prefix."""
+    """How the bucket is set up to look after itself; only rules that are enabled and hold for a whole prefix.
+
+    `soft_delete` is how long a removed version can still be brought back by the bucket's owner: Google's alone.
+    """
 
     refuses_public_access: bool
     keeps_versions: bool
     lifecycle: tuple[LifecycleRule, ...]
+    soft_delete: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,7 @@ class Store(Protocol):
         """Every object whose key starts with `prefix`, in key order, page by page."""
 
     def list_versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
-        """Every version and delete marker under `prefix`; on a bucket without versioning, the objects.
+        """Every version and delete marker under `prefix`, key by key; on a bucket without versioning, the objects.
 
         Versions are the operator's: to writer and reader this and `delete_versions` may be an AccessDeniedError.
         """

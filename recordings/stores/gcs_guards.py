@@ -9,6 +9,7 @@ Source: https://cloud.google.com/storage/docs/lifecycle.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from recordings.stores.base import Guards, LifecycleRule
@@ -24,6 +25,7 @@ def guards(bucket: Any) -> Guards:
         and bool(access.uniform_bucket_level_access_enabled),
         keeps_versions=bool(bucket.versioning_enabled),
         lifecycle=tuple(rule for found in bucket.lifecycle_rules for rule in _rules(found)),
+        soft_delete=timedelta(seconds=int(bucket.soft_delete_policy.retention_duration_seconds or 0)),
     )
 
 

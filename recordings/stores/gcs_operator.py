@@ -304,4 +304,6 @@ def _version(blob: Any) -> ObjectVersion:
         is_marker=False,
         size=blob.size,
         last_modified=modified.astimezone(UTC),
+        storage_class=blob.storage_class,
+        noncurrent_since=blob.time_deleted.astimezone(UTC) if blob.time_deleted else None,
     )

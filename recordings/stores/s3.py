@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -135,13 +136,16 @@ class S3Store:
                     )
 
     def list_versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
-        """ListObjectVersions, page by page."""
+        """ListObjectVersions, page by page: of each key the latest first, so what took a version's place is known."""
+        before: ObjectVersion | None = None
         with mapped(self._what("ListObjectVersions", prefix + "*")):
             for page in self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
-                for found in page.get("Versions", ()):
-                    yield _version(found, is_marker=False)
-                for marker in page.get("DeleteMarkers", ()):
-                    yield _version(marker, is_marker=True)
+                found = [_version(version, is_marker=False) for version in page.get("Versions", ())]
+                found += [_version(marker, is_marker=True) for marker in page.get("DeleteMarkers", ())]
+                for version in sorted(found, key=lambda v: (v.key, not v.is_latest, -v.last_modified.timestamp())):
+                    replaced = before is not None and before.key == version.key and not version.is_latest
+                    yield replace(version, noncurrent_since=before.last_modified) if before and replaced else version
+                    before = version
 
     def delete(self, key: str) -> None:
         """DeleteObject."""
@@ -315,4 +319,5 @@ def _version(found: Any, *, is_marker: bool) -> ObjectVersion:
         is_marker=is_marker,
         size=0 if is_marker else found["Size"],
         last_modified=found["LastModified"].astimezone(UTC),
+        storage_class=found.get("StorageClass"),
     )

@@ -306,7 +306,10 @@ def test_operator_signs_with_its_own_service_account() -> None:
 def bucket_with(*rules: dict[str, Any], prevention: str = "enforced", uniform: bool = True, kept: bool = True) -> Any:
     """A loaded bucket, as far as guards are read from it."""
     access = IAMConfiguration(None, public_access_prevention=prevention, uniform_bucket_level_access_enabled=uniform)
-    return SimpleNamespace(iam_configuration=access, versioning_enabled=kept, lifecycle_rules=rules)
+    soft = SimpleNamespace(retention_duration_seconds=604_800 if kept else None)
+    return SimpleNamespace(
+        iam_configuration=access, versioning_enabled=kept, lifecycle_rules=rules, soft_delete_policy=soft
+    )
 
 
 def rule(action: str, **condition: Any) -> dict[str, Any]:
@@ -342,6 +345,7 @@ def test_public_access_is_refused_by_prevention_and_uniform_access_together(how:
     found = guards(bucket_with(**how))
     assert found.refuses_public_access is refuses
     assert found.keeps_versions is how.get("kept", True)
+    assert found.soft_delete == timedelta(days=7 if how.get("kept", True) else 0)
 
 
 @pytest.fixture(autouse=True)
