@@ -22,6 +22,7 @@ from components import existing, rules
 from components.lifecycle import Transition
 from components.rules import require
 from recordings.outputs import KEPT, PRODUCTION, FormerBucket, KeyStatus, StorageProvider, WriterAccess
+from recordings.waivers import Waiver, parse_waivers
 
 NAMESPACE: Final = "recordings"
 
@@ -75,6 +76,7 @@ class StackSettings(SettingsModel):
     expected_account: Text | None = None
     expected_regions: tuple[Text, ...] = ()
     expected_customer: Annotated[Text, AfterValidator(rules.customer_id)] | None = None
+    waivers: Annotated[tuple[Waiver, ...], BeforeValidator(parse_waivers)] = ()
 
 
 class StorageSettings(SettingsModel):

@@ -46,6 +46,9 @@ class Declared:
     """What it waits for, as `BucketPolicy recordings-policy`."""
     import_id: str = ""
     """What it is taken over from, if it is."""
+    urn: str = ""
+    sources: dict[str, list[str]] = field(default_factory=dict)
+    """The URNs that each input came from."""
 
 
 @dataclass
@@ -122,6 +125,8 @@ class _Monitor(MockMonitor):
                 request.protect,
                 frozenset(urn.rsplit(":", 3)[-3] + " " + urn.rsplit("::", 1)[-1] for urn in request.dependencies),
                 request.importId,
+                self.make_urn(request.parent, request.type, request.name),
+                {name: list(item.urns) for name, item in request.propertyDependencies.items()},
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the SDK's
 

@@ -186,7 +186,7 @@ def test_every_key_has_an_effect_that_is_tested() -> None:
     from components.gcs_settings import GcsSettings
 
     keys = {field.alias for field in GcsSettings.model_fields.values()}
-    untested = {"stack", "region", "endpointUrl", "registeredKey", "signingKey", "expiresAt", "adopt"}
+    untested = {"stack", "region", "endpointUrl", "registeredKey", "signingKey", "expiresAt", "adopt", "waivers"}
     assert keys - untested == {effect[0] for effect in EFFECTS}
 
 

@@ -126,8 +126,11 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
     ("writerPolicyName", "w", lambda d: d.inputs("userPolicy", "recordings-writer")["name"], "w"),
     ("readerPolicyName", "r", lambda d: d.inputs("userPolicy", "recordings-reader")["name"], "r"),
 ]
-ELSEWHERE = {"stack", "region", "endpointUrl", "registeredKey", "signingKey", "expiresAt", "formerBuckets", "adopt"}
-"""Each has a test of its own: here, in test_adoption, test_handover or test_settings_rules."""
+ELSEWHERE = {
+    *("stack", "region", "endpointUrl", "registeredKey", "signingKey"),
+    *("expiresAt", "formerBuckets", "adopt", "waivers"),
+}
+"""Each has a test of its own: here, in test_adoption, test_handover, test_guard_rules or test_settings_rules."""
 
 
 @pytest.mark.parametrize(("key", "value", "look", "expected"), EFFECTS, ids=[effect[0] for effect in EFFECTS])

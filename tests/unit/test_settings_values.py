@@ -75,6 +75,8 @@ GOOD: list[tuple[str, Any, dict[str, Any]]] = [
     ("expectedAccount", "012345678901", {}),
     ("expectedRegions", ["us-east-1", "eu-central-1", "us-gov-west-1"], {}),
     ("expectedCustomer", HEX, {}),
+    ("waivers", [{"id": "key-age", "reason": "until the audit is done", "expires": "2027-01-31"}], {}),
+    ("waivers", [{"id": "key-age", "reason": "until the audit is done", "expires": "2027-01-31T00:00:00Z"}], {}),
 ]
 
 
@@ -171,6 +173,13 @@ BAD: list[tuple[str, Any, str]] = [
     ("expectedAccount", "1234", "12 digits"),
     ("expectedRegions", ["Frankfurt"], "us-east-1"),
     ("expectedCustomer", "a b", "1 to 64"),
+    ("waivers", "key-age", "{id, reason, expires}"),
+    ("waivers", {"id": "key-age"}, "{id, reason, expires}"),
+    ("waivers", [{"id": "key-age", "expires": "2027-01-31"}], "{id, reason, expires}"),
+    ("waivers", [{"id": "key-age", "reason": "because", "expires": "2027-01-31"}], "at least 10 characters"),
+    ("waivers", [{"id": "key-age", "reason": "long enough here", "expires": "2027-02-30"}], "last day"),
+    ("waivers", [{"id": "key-age", "reason": "long enough here", "expires": "never"}], "last day"),
+    ("waivers", [{"id": "key-age", "reason": "long enough here", "expires": "2027-01-31"}] * 2, "twice"),
     ("provider", "azure", "'s3' or 'gcs'"),
 ]
 
