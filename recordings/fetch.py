@@ -1,19 +1,16 @@
 """Downloading one recording to a file: resumed where it broke off, checked, and in place only when it is whole.
 
-Owns the partial file, the requests for the rest, and the checksum where the store gives one. Knows no store: it is
+Owns the partial file and the requests for the rest; how it is compared is `recordings.proofs`. Knows no store: it is
 given a way to sign, so that an expired URL is signed anew. What is there is never written over unless asked for, and
 nothing but the target and two hidden files beside it is ever written.
 
-Sources: RFC 9110 (Range, If-Match); https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html (ETag is an MD5,
-or that of the parts' MD5s); https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash.
+Source: RFC 9110 (Range, If-Match).
 """
 
 from __future__ import annotations
 
-import base64
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -22,22 +19,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import httpx
 
 from recordings.errors import CheckFailedError, StoreError, StoreUnreachableError, UsageError
+from recordings.proofs import proven
 from recordings.retry import Attempts, parse_retry_after
 from recordings.stores import SignedUrl
 
 Refuse = Callable[[int, bytes, str], StoreError]
 Tick = Callable[[int, int], None]
-
-_BLOCK: Final = 1 << 20
-_PART_SIZES: Final = [mebi << 20 for mebi in (5, 6, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 256, 512)]
-"""What uploads in parts use; the object does not say which it was."""
-_MD5: Final = re.compile(r'"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?')
-_KMS: Final = ("aws:kms", "aws:kms:dsse")
 
 
 @dataclass(frozen=True)
@@ -52,13 +44,17 @@ class Fetched:
 
 @dataclass
 class Source:
-    """Where it comes from: `sign` gives a URL that works now, `refuse` the error of an answer, `what` its name."""
+    """Where it comes from: `sign` gives a URL that works now, `refuse` the error of an answer, `what` its name.
+
+    `checksums` gives what the store says of the whole object beside its answers: `Store.checksums`.
+    """
 
     sign: Callable[[], SignedUrl]
     refuse: Refuse
     what: str
     http: httpx.Client
     attempts: Callable[[], Attempts] = Attempts
+    checksums: Callable[[], Mapping[str, str]] = dict
 
 
 def fetch(source: Source, target: Path, *, overwrite: bool = False, tick: Tick = lambda done, total: None) -> Fetched:
@@ -72,7 +68,7 @@ def fetch(source: Source, target: Path, *, overwrite: bool = False, tick: Tick =
     with _partial(target) as partial:
         begun = partial.size if partial.etag else 0
         headers = _complete(source, partial, tick)
-        proof = proven(partial.file, headers)
+        proof = proven(partial.file, _with_checksums(headers, source))
         if proof is None:
             partial.discard()
             raise CheckFailedError(f"{source.what}: the bytes that came are not those of the store; run it again")
@@ -80,6 +76,15 @@ def fetch(source: Source, target: Path, *, overwrite: bool = False, tick: Tick =
         size = partial.size
         partial.into(target, overwrite=overwrite)
     return Fetched(target, size, begun, proof)
+
+
+def _with_checksums(headers: Mapping[str, str], source: Source) -> Mapping[str, str]:
+    """What the answer said, with what else the store says of that version; a store that says no more is no error."""
+    try:
+        stated = source.checksums()
+    except StoreError:
+        return headers
+    return {**headers, **stated} if stated.get("etag") == headers.get("etag") else headers
 
 
 def _complete(source: Source, partial: _Partial, tick: Tick) -> Mapping[str, str]:
@@ -126,47 +131,6 @@ def _take(partial: _Partial, answer: httpx.Response, tick: Tick) -> int:
         partial.file.write(block)
         tick(partial.file.tell(), total)
     return total
-
-
-def proven(file: BinaryIO, headers: Mapping[str, str]) -> str | None:
-    """How the file was compared with what the headers say of the object; None if it differs."""
-    hashes = dict(part.strip().split("=", 1) for part in headers.get("x-goog-hash", "").split(",") if "=" in part)
-    if "md5" in hashes:
-        same = base64.b64encode(_md5(file, None)).decode() == hashes["md5"]
-        return "MD5" if same else None
-    match = _MD5.fullmatch(headers.get("etag", ""))
-    secret = headers.get("x-amz-server-side-encryption", "") in _KMS
-    if match is None or secret or any(name.startswith("x-amz-server-side-encryption-customer") for name in headers):
-        return "length"
-    if match[2] is None:
-        return "MD5" if _md5(file, None).hex() == match[1] else None
-    return _proven_by_parts(file, match[1], int(match[2]))
-
-
-def _proven_by_parts(file: BinaryIO, expected: str, count: int) -> str:
-    """The size of the parts is not told: one that fits proves the file, none proves nothing."""
-    size = os.fstat(file.fileno()).st_size
-    for part in _PART_SIZES:
-        if -(-size // part) == count and _md5(file, part).hex() == expected:
-            return "MD5 of the parts"
-    return "length"
-
-
-def _md5(file: BinaryIO, part: int | None) -> bytes:
-    """MD5 of the file, or of the MD5s of its parts."""
-    file.seek(0)
-    outer, inner, room = hashlib.md5(usedforsecurity=False), hashlib.md5(usedforsecurity=False), part or 0
-    while block := file.read(min(_BLOCK, room) if part else _BLOCK):
-        inner.update(block)
-        room -= len(block)
-        if part and room == 0:
-            outer.update(inner.digest())
-            inner, room = hashlib.md5(usedforsecurity=False), part
-    if part is None:
-        return inner.digest()
-    if room != part:
-        outer.update(inner.digest())
-    return outer.digest()
 
 
 class _Partial:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -46,8 +47,9 @@ def command(
 ) -> None:
     """Download a recording into a file, from the stack's bucket or from 100ms while it is there.
 
-    Goes on where an earlier run broke off, and compares the checksum where the store gives one. The file is in place
-    only when it is whole. The id is looked up in the database that DATABASE_URL names, else at 100ms.
+    Goes on where an earlier run broke off, and says by which checksum of the store it was compared: CRC64NVME or CRC32C
+    with the extra `backfill`, another that the object has, or its length. The file is in place only when it is whole.
+    The id is looked up in the database that DATABASE_URL names, else at 100ms.
 
     Example: recordings download 65f0c2d8e1 -o monday.mp4
     """
@@ -95,7 +97,13 @@ def _source(entry: CatalogEntry, loaded: StackOutputs, http: httpx.Client) -> It
     what = f"recording {entry.asset_id}"
     if entry.storage_provider != HMS:
         store, path = Downloads(loaded).locate(entry.file_path or "")
-        yield Source(lambda: store.sign(path.key, timedelta(hours=1)), store.refusal, what, http)
+        yield Source(
+            lambda: store.sign(path.key, timedelta(hours=1)),
+            store.refusal,
+            what,
+            http,
+            checksums=partial(store.checksums, path.key),
+        )
         return
     with HmsClient(HmsCredentials.from_environment(os.environ)) as hms:
 

@@ -8,7 +8,7 @@ UsageError), with no secret and no URL query in the message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -163,6 +163,9 @@ class Store(Protocol):
 
     def head(self, key: str) -> ObjectInfo:
         """Describe an object without reading it. Raises ObjectNotFoundError."""
+
+    def checksums(self, key: str) -> Mapping[str, str]:
+        """What is known of an object's checksums beside what an answer to a GET says: headers, `etag` among them."""
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order, page by page."""

@@ -8,7 +8,7 @@ Source: https://cloud.google.com/storage/docs/multipart-uploads and .../xml-api/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -40,6 +40,11 @@ class GcsUploads:
         self._who = who
         self._wire = wire
         self._presigner = presigner
+
+    def checksums(self, key: str) -> Mapping[str, str]:
+        """HEAD object: it names them also where an answer to a GET of a part does not."""
+        headers = self._wire.send(Call(self._what("head", key), "HEAD", key)).headers
+        return {name: headers[name] for name in ("etag", "x-goog-hash") if name in headers}
 
     def create_upload(self, key: str, *, content_type: str = "application/octet-stream") -> str:
         """Initiate a multipart upload."""
@@ -75,6 +80,17 @@ class GcsUploads:
         """Abort a multipart upload."""
         with suppress(ObjectNotFoundError):
             self._wire.send(Call(self._what("abort upload", key), "DELETE", key, {"uploadId": upload_id}))
+
+    def list_parts(self, key: str, upload_id: str) -> Iterator[tuple[int, int, str]]:
+        """Number, bytes and ETag of each part that is there, page by page. Raises ObjectNotFoundError."""
+        what, query = self._what("list parts", key), {"uploadId": upload_id}
+        while True:
+            page = document(self._wire.send(Call(what, "GET", key, query)), what)
+            for found in page.findall("Part"):
+                yield int(_text(found, "PartNumber")), int(_text(found, "Size")), _text(found, "ETag").strip('"')
+            if page.findtext("IsTruncated") != "true":
+                return
+            query["part-number-marker"] = page.findtext("NextPartNumberMarker") or ""
 
     def list_uploads(self, prefix: str = "") -> Iterator[Upload]:
         """List multipart uploads, page by page."""

@@ -7,7 +7,7 @@ in `s3_errors`, URLs are signed in `recordings.signing`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from recordings.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreUnreachableError
 from recordings.outputs import StackOutputs
-from recordings.signing import Download, encode_key
+from recordings.signing import Download, Presigner, encode_key
 from recordings.stores.base import AccessKey, Guards, Identity, ObjectInfo, ObjectVersion, Part, SignedUrl, Upload
 from recordings.stores.s3_connection import ATTEMPTS, Connection
 from recordings.stores.s3_errors import code_of, from_response, mapped, translate_code
@@ -59,6 +59,12 @@ class S3Store:
     def client(self) -> S3Client:
         """The boto3 client of this identity, for what the protocol does not have."""
         return self._connection.client
+
+    @property
+    def presigner(self) -> Presigner:
+        """Signs URLs as this identity; asks nothing of S3. Raises StoreError if nobody is logged in."""
+        with mapped(f"signing as {self._who}"):
+            return self._connection.presigner
 
     def put(
         self,
@@ -121,6 +127,13 @@ class S3Store:
                 with mapped(what):
                     raise ClientError({"Error": {"Code": "NoSuchKey"}}, "HeadObject") from None
             raise
+
+    def checksums(self, key: str) -> Mapping[str, str]:
+        """HeadObject, with checksums, which are in no answer to a presigned GET of ours."""
+        with mapped(self._what("HeadObject", key)):
+            answer = self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        return {name: text for name, text in headers.items() if name == "etag" or name.startswith("x-amz-checksum-")}
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """ListObjectsV2, page by page."""
@@ -219,9 +232,7 @@ class S3Store:
         start = at or datetime.now(UTC)
         query = Download(key, filename, content_type).query()
         seconds = int(expires.total_seconds())
-        with mapped(f"signing as {self._who}"):
-            presigner = self._connection.presigner
-        url = presigner.url(key, seconds=seconds, at=start, method=method, query=query)
+        url = self.presigner.url(key, seconds=seconds, at=start, method=method, query=query)
         return SignedUrl(url, start + timedelta(seconds=seconds))
 
     def sign_many(
@@ -230,10 +241,8 @@ class S3Store:
         """Presign each with Signature Version 4; asks nothing of S3."""
         start = at or datetime.now(UTC)
         seconds = int(expires.total_seconds())
-        with mapped(f"signing as {self._who}"):
-            presigner = self._connection.presigner
         end = start + timedelta(seconds=seconds)
-        return [SignedUrl(url, end) for url in presigner.urls(downloads, seconds=seconds, at=start)]
+        return [SignedUrl(url, end) for url in self.presigner.urls(downloads, seconds=seconds, at=start)]
 
     def url(self, key: str) -> str:
         """The plain URL, in the addressing style in which it would be signed."""

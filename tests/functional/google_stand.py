@@ -88,6 +88,14 @@ class GoogleStand:
         """Run the command `recordings` in this process, the outputs on its standard input."""
         return CliRunner().invoke(app, [*arguments, "--outputs", "-"], input=json.dumps(self.raw))
 
+    def put(self, key: str, body: bytes, content_type: str, **more: Any) -> None:
+        """An object, by the operator."""
+        assert not more, "what S3 alone has"
+        path = f"/upload/storage/v1/b/{self.bucket}/o"
+        query, headers = {"uploadType": "media", "name": key}, {"Content-Type": content_type}
+        answer = self.lab.operator.post(path, params=query, content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+
     def set_cors(self, *origins: str, exposed: tuple[str, ...] = EXPOSED) -> None:
         """One rule for these origins; none at all without any."""
         rule = {"origin": list(origins), "method": ["GET", "HEAD"], "responseHeader": ["Range", *exposed]}

@@ -110,6 +110,10 @@ class Stand:
         """Run the command `recordings` in this process, the outputs on its standard input."""
         return CliRunner().invoke(app, [*arguments, "--outputs", "-"], input=json.dumps(self.raw))
 
+    def put(self, key: str, body: bytes, content_type: str, **more: Any) -> None:
+        """An object, by the operator."""
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **more)
+
     def set_cors(self, *origins: str, exposed: tuple[str, ...] = EXPOSED) -> None:
         """One rule for these origins; none at all without any."""
         if not origins:

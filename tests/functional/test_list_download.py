@@ -61,14 +61,14 @@ def test_without_a_database_100ms_is_asked(sandbox: Sandbox, place: WebStand, mo
     assert (done.exit_code, Path("asked.mp4").read_bytes()) == (0, BODY)
 
 
-@pytest.mark.parametrize("by", ["id", "path"])
-def test_download_is_the_recording(place: WebStand, tmp_path: Path, by: str) -> None:
-    """Under the name that is given, compared by checksum; no URL is shown."""
-    path = place.put("Rec-1.mp4", BODY)
+@pytest.mark.parametrize(("by", "checksum"), [("id", "CRC64NVME"), ("path", "CRC32")])
+def test_download_is_the_recording(place: WebStand, tmp_path: Path, by: str, checksum: str) -> None:
+    """Under the name that is given, compared by the checksum that the object has; no URL is shown."""
+    path = place.put("Rec-1.mp4", BODY, ChecksumAlgorithm=checksum)
     done = place.stand.recordings("download", place.add(path) if by == "id" else path, "-o", "out.mp4", "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
-    assert (said["file"], said["size"], said["compared"]) == ("out.mp4", len(BODY), "MD5")
+    assert (said["file"], said["size"], said["compared"]) == ("out.mp4", len(BODY), checksum)
     assert Path("out.mp4").read_bytes() == BODY
     assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]
     assert "X-Amz" not in done.output
@@ -76,6 +76,7 @@ def test_download_is_the_recording(place: WebStand, tmp_path: Path, by: str) -> 
 
 def test_upload_in_parts_is_compared_too(place: WebStand) -> None:
     """As 100ms uploads."""
+    assert isinstance(place.stand, Stand)
     path = place.put("parts.mp4")
     bucket, key = place.stand.bucket, path.removeprefix(f"s3://{place.stand.bucket}/")
     upload = place.stand.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]

@@ -1,4 +1,4 @@
-"""`recordings reconcile`: a stack's bucket, the fake 100ms and a real Postgres, each with something missing."""
+"""`recordings reconcile`: a bucket of either provider, the fake 100ms, a real Postgres, each with something missing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from recordings.database import connect
 from sandbox.servers import Sandbox
 from tests.functional.clients import control
 from tests.functional.databases import rows
+from tests.functional.google_lab import Lab
+from tests.functional.google_stand import GoogleStand
 from tests.functional.stand import Stand, entered
 
-GONE = "s3://{}/recordings/beam/room/20260801/Rec-room-1785542400999.mp4"
+GONE = "/recordings/beam/room/20260801/Rec-room-1785542400999.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +38,35 @@ def sandbox(quiet: Sandbox) -> Sandbox:
     return quiet
 
 
+@pytest.fixture(scope="module")
+def quiet_lab(quiet: Sandbox) -> Iterator[Lab]:
+    """The Google of that sandbox."""
+    lab = Lab(quiet)
+    yield lab
+    lab.close()
+
+
 class Scene:
     """A stand, its recordings at 100ms, and the database."""
 
-    def __init__(self, sandbox: Sandbox, stand: Stand, database: str) -> None:
+    def __init__(self, sandbox: Sandbox, stand: Stand | GoogleStand, database: str) -> None:
         self.sandbox, self.stand, self.database = sandbox, stand, database
         self.number = 0
 
     def path(self, suffix: str = ".mp4") -> str:
         self.number += 1
-        return f"s3://{self.stand.bucket}/recordings/beam/room/20260801/Rec-room-17855424{self.number:05d}{suffix}"
+        return self.home + f"/recordings/beam/room/20260801/Rec-room-17855424{self.number:05d}{suffix}"
+
+    @property
+    def home(self) -> str:
+        return f"{'gs' if self.stand.provider == 'gcs' else 's3'}://{self.stand.bucket}"
 
     def asset(self, path: str, **fields: Any) -> str:
         made = control(self.sandbox, "hms", "POST", "seed", {"assets": [{"path": path, **fields}]})
         return str(made["assets"][0])
 
     def object(self, path: str) -> str:
-        self.stand.s3.put_object(Bucket=self.stand.bucket, Key=path.split("/", 3)[3], Body=b"x")
+        self.stand.put(path.split("/", 3)[3], b"x", "video/mp4")
         return path
 
     def row(self, entry: CatalogEntry) -> None:
@@ -68,28 +82,30 @@ class Scene:
         return {gap: found["examples"] for gap, found in said["gaps"].items()}
 
 
-@pytest.fixture
-def scene(quiet: Sandbox, database: str, monkeypatch: pytest.MonkeyPatch) -> Scene:
+@pytest.fixture(params=["s3", "gcs"])
+def scene(request: pytest.FixtureRequest, quiet: Sandbox, database: str, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """All agree at first, and objects count at once, not after the hour in which 100ms may still list them."""
     monkeypatch.setattr("recordings.reconcile.SETTLING", timedelta(0))
-    scene = Scene(quiet, Stand.build(), database)
+    stand = Stand.build() if request.param == "s3" else GoogleStand.build(request.getfixturevalue("quiet_lab"))
+    scene = Scene(quiet, stand, database)
     assert set(scene.gaps("--fix")) <= {"no row"}
     return scene
 
 
 def test_everything_missing_is_named_and_rows_are_put_right(scene: Scene) -> None:
     """One of each kind: the table says what is where; --fix writes rows, deletes nothing, and leaves the rest."""
-    bucket = scene.stand.bucket
+    bucket, provider = scene.stand.bucket, scene.stand.provider
     new, changed = scene.asset(scene.object(scene.path())), scene.asset(scene.object(scene.path()), size=10)
-    scene.row(CatalogEntry(changed, "s3", file_path="s3://old/x.mp4", size=9))
+    scene.row(CatalogEntry(changed, provider, file_path="s3://old/x.mp4", size=9))
     lost_object = scene.asset(no_object := scene.path())
     failed = scene.asset(scene.path(), status="failed")
     alone = scene.object(scene.path())
-    gone = GONE.format(bucket)
+    gone = scene.home + GONE
     for entry in (
-        CatalogEntry("row-alone", "s3", file_path=gone, status="completed"),
+        CatalogEntry("row-alone", provider, file_path=gone, status="completed"),
         CatalogEntry("expired", "100ms", file_path="s3://100ms-own/x.mp4", status="completed"),
-        CatalogEntry("foreign", "gcs", file_path=f"gs://{bucket}/recordings/../x.mp4", status="completed"),
+        CatalogEntry("foreign", "gcs", file_path="gs://others/recordings/x.mp4", status="completed"),
+        CatalogEntry("climbing", provider, file_path=f"{scene.home}/recordings/../x.mp4", status="completed"),
     ):
         scene.row(entry)
     expected = {
@@ -98,7 +114,7 @@ def test_everything_missing_is_named_and_rows_are_put_right(scene: Scene) -> Non
         "no object": {f"{lost_object}: {bucket}/{no_object.split('/', 3)[3]}"},
         "row alone": {f"row-alone: {bucket}/{gone.split('/', 3)[3]}"},
         "expired": {"expired"},
-        "foreign row": {f"foreign: gs://{bucket}/recordings/../x.mp4"},
+        "foreign row": {"foreign: gs://others/recordings/x.mp4", f"climbing: {scene.home}/recordings/../x.mp4"},
         "object alone": {f"{bucket}/{alone.split('/', 3)[3]}"},
     }
     found = scene.gaps()
@@ -111,7 +127,7 @@ def test_everything_missing_is_named_and_rows_are_put_right(scene: Scene) -> Non
     assert left.exit_code == 1
     assert set(scene.gaps()) == set(expected) - {"no row", "row differs"}
     table = left.stdout
-    for words in ("no object", "row alone", "what to do", "5 to look at"):
+    for words in ("no object", "row alone", "what to do", "6 to look at"):
         assert words in table
     kept = rows(scene.database, "select count(*) from meeting_recordings where asset_id in ('row-alone', 'expired')")
     assert kept == [(2,)]
@@ -130,12 +146,12 @@ def test_agreement_is_exit_code_0(scene: Scene) -> None:
 
 def test_segments_of_an_hls_recording_belong_to_it(scene: Scene) -> None:
     """100ms lists the playlist alone; its segments are no strangers, those of another folder are."""
-    folder = f"s3://{scene.stand.bucket}/recordings/hls/room/20260801/1785542400123/vod"
+    folder = f"{scene.home}/recordings/hls/room/20260801/1785542400123/vod"
     scene.asset(scene.object(f"{folder}/index.m3u8"), type="room-vod")
     for name in ("segment-1.ts", "720p/segment-2.ts"):
         scene.object(f"{folder}/{name}")
     stranger = scene.object(folder.replace("123/vod", "456/vod") + "/segment-1.ts")
-    assert scene.gaps("--fix").get("object alone") == [stranger.removeprefix("s3://")]
+    assert scene.gaps("--fix").get("object alone") == [stranger.split("://")[1]]
 
 
 def test_what_has_just_arrived_is_no_gap(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +165,7 @@ def test_recording_brought_into_the_bucket_is_looked_for_there(scene: Scene) -> 
     """100ms names its own storage, the row ours: the row's object counts."""
     asset = scene.asset("s3://100ms-own/customer/x.mp4")
     path = scene.path()
-    scene.row(CatalogEntry(asset, "s3", file_path=path, status="completed"))
-    assert f"{asset}: {path.removeprefix('s3://')}" in scene.gaps("--fix")["no object"]
+    scene.row(CatalogEntry(asset, scene.stand.provider, file_path=path, status="completed"))
+    assert f"{asset}: {path.split('://')[1]}" in scene.gaps("--fix")["no object"]
     scene.object(path)
     assert asset not in str(scene.gaps())

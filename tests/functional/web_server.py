@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg
@@ -29,6 +29,9 @@ from recordings.webhook_guard import WebhookSettings
 from sandbox.servers import Sandbox
 from tests.functional.databases import temporary_database
 from tests.functional.stand import Stand
+
+if TYPE_CHECKING:
+    from tests.functional.google_stand import GoogleStand
 
 ROOM = "65a0f1e2c3b4a59687d8e9f0"
 START = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
@@ -60,12 +63,12 @@ async def everybody(request: Request, action: Action, recording: CatalogEntry | 
 class WebStand:
     """A bucket and a database of its own."""
 
-    stand: Stand
+    stand: Stand | GoogleStand
     database_url: str = field(repr=False)
     hms: HmsCredentials = field(repr=False)
     count: int = 0
 
-    def add(self, path: str | None = None, provider: str = "s3", **more: Any) -> str:
+    def add(self, path: str | None = None, provider: str | None = None, **more: Any) -> str:
         """A row; gives its id. With no path, that of an object that has none."""
         self.count += 1
         asset_id = str(more.pop("asset_id", f"asset-{self.count}"))
@@ -77,18 +80,21 @@ class WebStand:
             "duration": 65.0,
             "recorded_at": START + timedelta(minutes=self.count),
             "synced_at": START,
-            "file_path": path or f"s3://{self.stand.bucket}/recordings/missing-{self.count}.mp4",
+            "file_path": path or self.path(f"recordings/missing-{self.count}.mp4"),
         }
         with connect(SecretStr(self.database_url)) as connection:
-            Catalog(connection).upsert([CatalogEntry(asset_id, provider, **(row | more))])
+            Catalog(connection).upsert([CatalogEntry(asset_id, provider or self.stand.provider, **(row | more))])
         return asset_id
 
     def put(self, name: str = "Rec.mp4", body: bytes = b"recording", **more: Any) -> str:
         """An object under the prefix; gives its path."""
         key = f"recordings/beam/{ROOM}/20260115/{name}"
-        options = {"ContentType": "video/mp4"} | more
-        self.stand.s3.put_object(Bucket=self.stand.bucket, Key=key, Body=body, **options)
-        return f"s3://{self.stand.bucket}/{key}"
+        self.stand.put(key, body, "video/mp4", **more)
+        return self.path(key)
+
+    def path(self, key: str) -> str:
+        """As 100ms would report it."""
+        return f"{'gs' if self.stand.provider == 'gcs' else 's3'}://{self.stand.bucket}/{key}"
 
     def app(self, authorise: Any = everybody, **more: Any) -> Starlette:
         """The application over this bucket and database."""
@@ -100,7 +106,7 @@ class WebStand:
 
 
 @contextmanager
-def web_stand(sandbox: Sandbox, stand: Stand) -> Iterator[WebStand]:
+def web_stand(sandbox: Sandbox, stand: Stand | GoogleStand) -> Iterator[WebStand]:
     """A migrated, empty database beside `stand`."""
     with temporary_database(sandbox) as url:
         with psycopg.connect(url, autocommit=True) as connection:

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import random
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,15 @@ from recordings.fetch import Fetched, Source, fetch
 from recordings.retry import Attempts, RetryPolicy, Timing
 from recordings.signing import file_name
 from recordings.stores import SignedUrl
+from recordings.stores.checksums import CRC32C, CRC64NVME
 
 BODY = random.Random(7).randbytes(12 << 20)
+MD5 = base64.b64encode(hashlib.md5(BODY, usedforsecurity=False).digest()).decode()
 QUICK = Timing(sleep=lambda _: None)
+
+
+def b64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
 
 
 class Breaking(httpx.SyncByteStream):
@@ -47,6 +54,12 @@ class Server:
         self.statuses: list[int] = []
         self.seen: list[str | None] = []
         self.signed = 0
+        self.stated: dict[str, str] | StoreError = {}
+
+    def checksums(self) -> dict[str, str]:
+        if isinstance(self.stated, StoreError):
+            raise self.stated
+        return self.stated
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.seen.append(request.headers.get("range"))
@@ -83,7 +96,7 @@ def run(server: Server, tmp_path: Path) -> Iterator[Callable[..., Fetched]]:
             return StoreError(f"{what}: {status}")
 
         policy = RetryPolicy(attempts=3)
-        source = Source(server.sign, refuse, "recording r", http, lambda: Attempts(policy, QUICK))
+        source = Source(server.sign, refuse, "recording r", http, lambda: Attempts(policy, QUICK), server.checksums)
         yield lambda **how: fetch(source, tmp_path / "r.mp4", **how)
 
 
@@ -174,8 +187,9 @@ def test_upload_in_parts_is_compared_by_the_parts(server: Server, run: Callable[
         ('"' + "0" * 32 + '-3"', {}, "length"),
         ('"' + "0" * 32 + '"', {"x-amz-server-side-encryption": "aws:kms"}, "length"),
         ('"opaque"', {}, "length"),
-        ('"opaque"', {"x-goog-hash": "crc32c=AAAAAA=="}, "length"),
-        ('"opaque"', {"x-goog-hash": "crc32c=A,md5=" + base64.b64encode(hashlib.md5(BODY).digest()).decode()}, "MD5"),  # noqa: S324
+        ('"opaque"', {"x-amz-checksum-crc32": "AAAAAA==-3"}, "length"),
+        ('"opaque"', {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA=", "x-amz-checksum-type": "COMPOSITE"}, "length"),
+        ('"opaque"', {"x-goog-hash": f"md5={MD5}"}, "MD5"),
     ],
 )
 def test_what_the_store_does_not_give_is_not_claimed(
@@ -186,11 +200,53 @@ def test_what_the_store_does_not_give_is_not_claimed(
     assert run().proof == proof
 
 
-def test_google_checksum_that_differs_is_an_error(server: Server, run: Callable[..., Fetched]) -> None:
-    """Google names the MD5 in a header of its own."""
-    server.more = {"x-goog-hash": "md5=AAAAAAAAAAAAAAAAAAAAAA=="}
+CHECKSUMS = [
+    ("CRC64NVME", "x-amz-checksum-crc64nvme", b64(CRC64NVME.update(memoryview(BODY), 0).to_bytes(8, "big"))),
+    ("CRC32C", "x-amz-checksum-crc32c", b64(CRC32C.update(memoryview(BODY), 0).to_bytes(4, "big"))),
+    ("CRC32C", "x-goog-hash", "md5=A,crc32c=" + b64(CRC32C.update(memoryview(BODY), 0).to_bytes(4, "big"))),
+    ("CRC32", "x-amz-checksum-crc32", b64(zlib.crc32(BODY).to_bytes(4, "big"))),
+    ("SHA-256", "x-amz-checksum-sha256", b64(hashlib.sha256(BODY).digest())),
+    ("SHA-1", "x-amz-checksum-sha1", b64(hashlib.sha1(BODY, usedforsecurity=False).digest())),
+    ("MD5", "x-goog-hash", f"md5={MD5}"),
+]
+
+
+@pytest.mark.parametrize(("name", "header", "right"), CHECKSUMS)
+def test_strongest_checksum_of_the_whole_is_compared(
+    server: Server, run: Callable[..., Fetched], name: str, header: str, right: str
+) -> None:
+    """In the answer or beside it; one that differs is an error, whatever the ETag says; it is said which it was."""
+    server.more = {header: right}
+    assert run().proof == name
+    server.more, server.stated = {}, {"etag": server.etag, header: right}
+    assert run(overwrite=True).proof == name
+    server.stated[header] = right.replace(right[-6], "A" if right[-6] != "A" else "B")
     with pytest.raises(CheckFailedError):
-        run()
+        run(overwrite=True)
+
+
+def test_checksum_beside_the_answer_must_be_of_the_same_version(server: Server, run: Callable[..., Fetched]) -> None:
+    """An object that was replaced meanwhile is not what came; a store that says nothing more is no error."""
+    server.stated = {"etag": '"another"', "x-amz-checksum-crc32": "AAAAAA=="}
+    assert run().proof == "MD5"
+    server.stated = StoreError("no")
+    assert run(overwrite=True).proof == "MD5"
+
+
+def test_resumed_download_is_compared_as_a_whole(server: Server, run: Callable[..., Fetched]) -> None:
+    """An answer to a Range names no checksum: the store is asked."""
+    server.etag, server.breaks = '"opaque"', [1 << 20]
+    server.stated = {"etag": server.etag, "x-amz-checksum-crc64nvme": CHECKSUMS[0][2]}
+    assert run().proof == "CRC64NVME"
+
+
+def test_checksum_that_cannot_be_computed_here_is_not_claimed(
+    server: Server, run: Callable[..., Fetched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without awscrt the next best is compared."""
+    monkeypatch.setattr("recordings.proofs.find_spec", lambda name: None)
+    server.more = {"x-amz-checksum-crc64nvme": CHECKSUMS[0][2]}
+    assert run().proof == "MD5"
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
