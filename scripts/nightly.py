@@ -1,0 +1,127 @@
+"""Look after one environment: rows, keys, deliveries, drift. Prints a report; exit code 1 if people are needed.
+
+    python -m scripts.nightly --stack prod > report.md
+
+Runs one command after the other, each whatever became of the others. Exit code 4 of a command (nothing due yet) is
+fine. What needs the database is left out where DATABASE_URL is not set.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from recordings.errors import CheckFailedError, NotDueError
+from scripts.github import fenced, headed, write_summary
+
+LONGEST: Final = 6_000
+"""Characters of a command's output in the report: its end, where the result is."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One command; `recordings` runs in this Python, anything else is for `pulumi`."""
+
+    arguments: Sequence[str]
+    why: str
+    needs: str | None = None
+    of_pulumi: bool = False
+
+    @property
+    def title(self) -> str:
+        """As one would type it."""
+        return shlex.join(["pulumi" if self.of_pulumi else "recordings", *self.arguments])
+
+    def command(self, environ: Mapping[str, str]) -> list[str]:
+        """What to run for it."""
+        pulumi = shlex.split(environ.get("PULUMI_COMMAND") or "pulumi")
+        return [*(pulumi if self.of_pulumi else [sys.executable, "-m", "recordings"]), *self.arguments]
+
+
+TASKS: Final = (
+    Task(["sync", "--since", "3d"], "rows of what 100ms recorded lately", needs="DATABASE_URL"),
+    Task(["reconcile"], "what is missing in database, bucket or 100ms", needs="DATABASE_URL"),
+    Task(["rotate", "--advance"], "the step of a key rotation that is due"),
+    Task(["watch"], "finished recordings that did not arrive"),
+    Task(["doctor"], "everything else that can be wrong"),
+    Task(
+        ["refresh", "--preview-only", "--expect-no-changes", "--non-interactive"],
+        "what somebody changed by hand in the cloud",
+        of_pulumi=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended; `code` is None for one that was left out."""
+
+    task: Task
+    code: int | None
+    said: str = ""
+    seconds: float = 0.0
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nobody needs to look."""
+        return self.code in (None, 0, NotDueError.exit_code)
+
+    @property
+    def word(self) -> str:
+        """For the table."""
+        if self.code is None:
+            return f"left out: {self.task.needs} is not set"
+        words = {0: "fine", NotDueError.exit_code: "nothing due yet"}
+        return words.get(self.code, f"**look: ended with {self.code}**")
+
+
+def nightly(stack: Annotated[str, typer.Option("--stack", "-s", help="The environment's stack.")]) -> None:
+    """Run every task on the stack, print the report, and end with 1 if one needs people."""
+    outcomes = [_carry_out(task, stack) for task in TASKS]
+    text = as_markdown(stack, outcomes)
+    write_summary(text)
+    print(text)
+    if not all(outcome.is_fine for outcome in outcomes):
+        raise SystemExit(CheckFailedError.exit_code)
+
+
+def as_markdown(stack: str, outcomes: Sequence[Outcome]) -> str:
+    """A table, then what those said that need people."""
+    bad = [outcome for outcome in outcomes if not outcome.is_fine]
+    head = f"Recordings of {stack}: {f'{len(bad)} of {len(outcomes)} need a look' if bad else 'all is well'}"
+    rows = [f"| `{one.task.title}` | {one.task.why} | {one.word} | {one.seconds:.0f} s |" for one in outcomes]
+    table = "\n".join(["| command | for | | |", "| --- | --- | --- | --- |", *rows])
+    details = [f"### `{one.task.title}`\n\n{fenced(one.said[-LONGEST:])}" for one in bad]
+    return headed(head, "\n\n".join([table, *details]))
+
+
+def _carry_out(task: Task, stack: str) -> Outcome:
+    if task.needs and not os.environ.get(task.needs, "").strip():
+        return Outcome(task, None)
+    print(f"now: {task.title}", file=sys.stderr, flush=True)
+    begun = time.monotonic()
+    try:
+        done = subprocess.run(  # noqa: S603
+            [*task.command(os.environ), "--stack", stack],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        return Outcome(task, 127, f"it cannot be run: {error.strerror}")
+    print(done.stdout, file=sys.stderr, flush=True)
+    return Outcome(task, done.returncode, done.stdout, time.monotonic() - begun)
+
+
+if __name__ == "__main__":
+    typer.run(nightly)
