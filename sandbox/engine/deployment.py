@@ -36,6 +36,7 @@ class Deployment:
     _seen: dict[str, Resource] = field(default_factory=dict)
     _condemned: set[str] = field(default_factory=set)
     _aliased: dict[str, str] = field(default_factory=dict)
+    _exported: Properties | None = None
     _lock: RLock = field(default_factory=RLock)
 
     def __post_init__(self) -> None:
@@ -76,17 +77,28 @@ class Deployment:
             return self._seen[urn].reference
 
     def set_outputs(self, urn: str, outputs: Properties) -> Resource:
-        """Take the outputs that a component, or the stack itself, declares at its end."""
+        """Take the outputs that a component declares at its end; those of the stack itself wait for `settle`."""
         with self._lock:
             resource = self._seen[urn]
-            if resource.outputs != outputs:
+            if resource.type == urns.ROOT_TYPE:
+                self._exported = outputs
+            elif resource.outputs != outputs:
                 resource.outputs = outputs
                 self.runner.journal.write()
             return resource
 
-    def outputs(self) -> Properties:
-        """The outputs of the stack itself."""
-        return next((item.outputs for item in self._seen.values() if item.type == urns.ROOT_TYPE), {})
+    def settle(self, *, failed: bool) -> Properties:
+        """Give the stack the outputs that the program exported; they are the answer.
+
+        After a failure it also keeps those that it had: that the program did not come to export one says nothing.
+        """
+        root = next((item for item in self._seen.values() if item.type == urns.ROOT_TYPE), None)
+        if root is None:
+            return {}
+        if self._exported is not None:
+            root.outputs = {**root.outputs, **self._exported} if failed else self._exported
+        self.runner.journal.write()
+        return root.outputs
 
     def _decide(self, goal: Goal) -> list[Step]:
         old, new = self._known(goal)

@@ -16,6 +16,7 @@ from typing import Protocol
 from sandbox.engine import deletion, guard, urns
 from sandbox.engine import refresh as refreshing
 from sandbox.engine.deployment import Deployment
+from sandbox.engine.errors import EngineError
 from sandbox.engine.goal import Goal
 from sandbox.engine.journal import Journal
 from sandbox.engine.registry import Registry
@@ -140,10 +141,13 @@ def _run_program(stack: Stack, show: Show, *, dry_run: bool) -> None:
     deployment = Deployment(stack.name, stack.project.name, runner, config)
     root = stack.root_urn
     program = Program(stack.project, stack.name, config, lambda line: show.diagnostic("info", root, line))
-    program.run(Monitor(deployment, former), EngineLog(show, root), dry_run=dry_run)
-    deletion.delete(runner, runner.journal.leftover())
-    runner.journal.write()
-    show.end(deployment.outputs(), former)
+    try:
+        program.run(Monitor(deployment, former), EngineLog(show, root), dry_run=dry_run)
+        deletion.delete(runner, runner.journal.leftover())
+    except EngineError:
+        deployment.settle(failed=True)
+        raise
+    show.end(deployment.settle(failed=False), former)
 
 
 def _runner(stack: Stack, show: Show, *, dry_run: bool) -> Runner:

@@ -66,6 +66,21 @@ def test_failed_program_deletes_nothing(bench: Bench) -> None:
     assert bench.cloud.ids("aws:iam/user:User") == ["u"]
 
 
+@pytest.mark.parametrize("fault", ["raise pulumi.RunError('no')", "UserPolicy('p', user='u', name='p', policy='[')"])
+def test_failed_run_keeps_the_outputs_it_did_not_come_to(bench: Bench, fault: str) -> None:
+    """A back end that reads the outputs finds them after a failed `up` too; the next good one drops what is gone."""
+    bench.program("pulumi.export('a', 1)\npulumi.export('b', 1)\n")
+    bench.up()
+    bench.program(f"pulumi.export('a', 2)\n{fault}\n")
+    bench.cloud.fail = _refuse("create", "UserPolicy", ProviderError("Malformed"))
+    with pytest.raises(DeploymentError):
+        bench.up()
+    assert bench.state().outputs().keys() == {"a", "b"}
+    bench.program("pulumi.export('a', 3)\n")
+    bench.up()
+    assert bench.state().outputs() == {"a": 3}
+
+
 def test_failed_update_is_tried_again(bench: Bench) -> None:
     """The state keeps the old inputs, so that the next preview shows the change again."""
     bench.up()
