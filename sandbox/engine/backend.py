@@ -2,6 +2,7 @@
 
     <state>/.pulumi/meta.yaml
     <state>/.pulumi/stacks/<project>/<stack>.json             the checkpoint, and the one before it in .json.bak
+    <state>/.pulumi/stacks/<project>/<stack>.json.attrs       its checksum
     <state>/.pulumi/history/<project>/<stack>/                a record and a checkpoint per run
     <state>/.pulumi/backups/<project>/<stack>/                a checkpoint per run
     <state>/.pulumi/locks/organization/<project>/<stack>/     who has the stack (`lock`)
@@ -12,10 +13,12 @@ Source: https://www.pulumi.com/docs/iac/concepts/state-and-backends/#local-files
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -60,7 +63,24 @@ class Backend:
             ) from None
         if not isinstance(raw, dict):
             raise StateError(f"{path} is not a JSON object")
+        self._check_sum(path, stack)
         return raw
+
+    def _check_sum(self, path: Path, stack: str) -> None:
+        """Refuse a state that is not what was last written: what it says could take away what nobody meant."""
+        noted = _attributes(path)
+        try:
+            expected = json.loads(noted.read_text())["md5"]
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, LookupError, TypeError):
+            expected = None
+        if expected != _md5(path.read_bytes()):
+            raise StateError(
+                f"{path} is not what was last written: its checksum in {noted.name} differs. The state before it is "
+                f"{path.name}.bak, one per run lies in {self._folder('backups', stack)}; if it was changed on purpose, "
+                f"delete {noted.name}"
+            )
 
     def write(self, stack: str, content: Mapping[str, Any]) -> None:
         """Replace the state file; the former one stays as `.bak`."""
@@ -70,10 +90,12 @@ class Backend:
         if path.exists():
             backup.unlink(missing_ok=True)
             os.link(path, backup)
-        # the real CLI notes a checksum of what it wrote beside it
+        # gone before the state changes: a run killed in between leaves one with no checksum, not one that seems damaged
         for file in (path, backup):
-            file.with_name(f"{file.name}.attrs").unlink(missing_ok=True)
-        replace_file(path, json.dumps(content, separators=(",", ":"), ensure_ascii=False))
+            _attributes(file).unlink(missing_ok=True)
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+        replace_file(path, text)
+        _note_sum(path, text)
 
     def record(self, stack: str, entry: Mapping[str, Any]) -> None:
         """Add a finished run to the history, and keep a copy of the state that it left."""
@@ -139,6 +161,25 @@ class Backend:
         meta = self._home / "meta.yaml"
         if not meta.exists():
             replace_file(meta, "version: 1\n")
+
+
+def _attributes(path: Path) -> Path:
+    """Where the real CLI notes the checksum of a state that it wrote; so does this engine."""
+    return path.with_name(f"{path.name}.attrs")
+
+
+def _md5(content: bytes) -> str:
+    return b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+
+
+def _note_sum(path: Path, text: str) -> None:
+    """Note the checksum in the form of Go Cloud's fileblob, which the real CLI's file backend is made of."""
+    fields = ("cache_control", "content_disposition", "content_encoding", "content_language")
+    content: dict[str, Any] = {f"user.{field}": "" for field in fields}
+    content |= {"user.content_type": "text/plain; charset=utf-8", "user.metadata": None, "md5": _md5(text.encode())}
+    scratch = path.with_name(f"{path.name}.attrs.{os.getpid()}.tmp")
+    scratch.write_text(json.dumps(content, separators=(",", ":")))
+    scratch.replace(_attributes(path))
 
 
 def replace_file(path: Path, text: str) -> None:

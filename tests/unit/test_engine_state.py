@@ -159,7 +159,8 @@ def test_layout_is_that_of_a_file_backend(tmp_path: Path) -> None:
     bench.up()
     home = tmp_path / "state" / ".pulumi"
     assert (home / "meta.yaml").read_text() == "version: 1\n"
-    assert sorted(item.name for item in (home / "stacks" / "golden").iterdir()) == ["dev.json", "dev.json.bak"]
+    names = sorted(item.name for item in (home / "stacks" / "golden").iterdir())
+    assert names == ["dev.json", "dev.json.attrs", "dev.json.bak"]
     history = sorted(item.name for item in (home / "history" / "golden" / "dev").iterdir())
     assert [name.split(".", 1)[1] for name in history] == ["checkpoint.json", "history.json"] * 2
     record = json.loads((home / "history" / "golden" / "dev" / history[1]).read_text())
