@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import SecretStr
 
-from recordings.database import connect
-from recordings.migrate import migrations, run_migrations
 from recordings.outputs import StackOutputs
 from sandbox.servers import Sandbox
-from tests.functional.databases import temporary_database
+from tests.functional.databases import migrated_database, temporary_database
 from tests.functional.project import Project
 
 if TYPE_CHECKING:
@@ -69,8 +66,7 @@ def empty_database(sandbox: Sandbox) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(empty_database: str) -> str:
+def database(sandbox: Sandbox) -> Iterator[str]:
     """The connection string of a new database that `recordings migrate` has prepared."""
-    with connect(SecretStr(empty_database)) as connection:
-        run_migrations(connection, migrations())
-    return empty_database
+    with migrated_database(sandbox) as url:
+        yield url

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+from pydantic import SecretStr
 
+from recordings.database import connect
+from recordings.migrate import migrations, run_migrations
 from sandbox.servers import Sandbox
 
 
@@ -24,6 +27,15 @@ def temporary_database(sandbox: Sandbox) -> Iterator[str]:
             yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
         finally:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def migrated_database(sandbox: Sandbox) -> Iterator[str]:
+    """One that `recordings migrate` has prepared."""
+    with temporary_database(sandbox) as url:
+        with connect(SecretStr(url)) as connection:
+            run_migrations(connection, migrations())
+        yield url
 
 
 def rows(url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
