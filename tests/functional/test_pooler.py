@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +24,7 @@ from recordings.migrate import migrations, run_migrations
 from sandbox.servers.postgres import unprivileged
 from tests.functional.clients import eventually
 from tests.functional.databases import rows
+from tests.functional.pooler import pooler
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 
@@ -60,12 +62,28 @@ def settings(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     return connection.execute(query).fetchall()
 
 
-@pytest.fixture
-def pooled(empty_database: str, tmp_path: Path) -> Iterator[str]:
-    """The database through PgBouncer in transaction mode, with two server connections for everybody."""
+@pytest.fixture(params=["small", "pgbouncer"])
+def pooled(request: pytest.FixtureRequest, empty_database: str, tmp_path: Path) -> Iterator[str]:
+    """The database through a pooler in transaction mode, with two server connections for everybody."""
+    if request.param == "pgbouncer":
+        with pgbouncer(empty_database, tmp_path) as url:
+            yield url
+    else:
+        with pooler(empty_database) as port:
+            yield through(empty_database, port)
+
+
+def through(database_url: str, port: int) -> str:
+    parts = urlsplit(database_url)
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
+
+
+@contextmanager
+def pgbouncer(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """The real one: no registry has it as a wheel, so it runs where Debian's package is installed."""
     if PGBOUNCER is None:
-        pytest.skip("there is no pgbouncer on this machine (Debian package pgbouncer)")
-    parts = urlsplit(empty_database)
+        pytest.skip("not run: there is no pgbouncer on this machine (Debian package pgbouncer)")
+    parts = urlsplit(database_url)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,10 +94,9 @@ def pooled(empty_database: str, tmp_path: Path) -> Iterator[str]:
         "pool_mode = transaction\ndefault_pool_size = 2\nserver_reset_query_always = 0\n"
     )
     with subprocess.Popen(unprivileged([PGBOUNCER, "-q", str(tmp_path / "pgbouncer.ini")])) as process:
-        url = urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
         try:
             eventually(lambda: process.poll() is not None or answers(port))
-            yield url
+            yield through(database_url, port)
         finally:
             process.terminate()
 
@@ -89,7 +106,7 @@ def answers(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_everything_goes_through_pgbouncer(pooled: str, empty_database: str) -> None:
+def test_everything_goes_through_a_pooler(pooled: str, empty_database: str) -> None:
     """More clients than server connections, so that each transaction may meet another's: migrate, write, read."""
 
     def work(name: str) -> None:
@@ -108,3 +125,15 @@ def test_everything_goes_through_pgbouncer(pooled: str, empty_database: str) -> 
             return found
 
     assert all(asyncio.run(read()))
+
+
+def test_small_pooler_loses_what_outlives_a_transaction(empty_database: str) -> None:
+    """Otherwise the test above would show nothing."""
+    with pooler(empty_database) as port, psycopg.connect(through(empty_database, port), autocommit=True) as connection:
+        connection.execute("set application_name = 'mine'")
+        assert connection.execute("show application_name").fetchone() != ("mine",)
+        with connection.transaction():
+            connection.execute("set local application_name = 'mine'")
+            assert connection.execute("show application_name").fetchone() == ("mine",)
+        with pytest.raises(psycopg.errors.InvalidSqlStatementName):  # prepared in one session, executed in the other
+            connection.execute("select 1", prepare=True)
