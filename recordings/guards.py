@@ -7,11 +7,23 @@ Changes nothing itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from recordings.errors import GuardError
-from recordings.hms_models import Template
 from recordings.outputs import StackOutputs
 from recordings.stores.base import Store
+
+
+class Owned(Protocol):
+    """A template or room, which belongs to a 100ms customer."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def customer_id(self) -> str | None:
+        """The customer's id, None where 100ms does not say."""
 
 
 def check_cloud(outputs: StackOutputs, operator: Store) -> None:
@@ -25,16 +37,16 @@ def check_cloud(outputs: StackOutputs, operator: Store) -> None:
     _stop_on(faults)
 
 
-def check_customer(outputs: StackOutputs, templates: Iterable[Template]) -> None:
-    """Raise GuardError, naming every template of another 100ms customer than expected."""
+def check_customer(outputs: StackOutputs, owned: Iterable[Owned], kind: str = "template") -> None:
+    """Raise GuardError, naming every template (or other `kind`) of another 100ms customer than expected."""
     if outputs.expected_customer is None:
         return
     _stop_on(
         [
-            f"template {template.id} belongs to 100ms customer {template.customer_id or '(not said)'!r}; "
+            f"{kind} {each.id} belongs to 100ms customer {each.customer_id or '(not said)'!r}; "
             f"expectedCustomer: {outputs.expected_customer!r}"
-            for template in templates
-            if template.customer_id != outputs.expected_customer
+            for each in owned
+            if each.customer_id != outputs.expected_customer
         ]
     )
 

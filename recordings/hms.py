@@ -93,6 +93,22 @@ class HmsClient:
             params = _given(enabled=enabled, template_id=template_id)
             yield from (_model(Room, item, "room") for item in self._wire.pages("rooms", params))
 
+    def room_documents(self) -> Iterator[dict[str, Any]]:
+        """Every room as 100ms shows it, enabled ones first, unknown fields included ("List rooms")."""
+        for enabled in ("true", "false"):
+            yield from (as_object(item, "room") for item in self._wire.pages("rooms", {"enabled": enabled}))
+
+    def room_document(self, room_id: str) -> dict[str, Any]:
+        """One room as 100ms shows it ("Retrieve a specific room", which leaves credentials out)."""
+        return as_object(self._wire.get(path("rooms", room_id)), f"room {room_id}")
+
+    def post_room(self, room_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the fields of a room that `changes` names, once, and give the answer; secret ("Update a room").
+
+        Raises HmsUncertainError if no usable answer came: read, and decide.
+        """
+        return as_object(self._wire.post(path("rooms", room_id), changes), f"room {room_id}")
+
     def start_recording(self, room_id: str, *, meeting_url: str | None = None) -> Recording:
         """Start a recording and give it; after a lost answer the one that was started, so that there is only one.
 

@@ -24,6 +24,7 @@ from recordings.errors import (
     CheckFailedError,
     ConfigurationError,
     ConflictError,
+    HmsError,
     HmsNotFoundError,
     HmsRefusedError,
     HmsUncertainError,
@@ -78,6 +79,20 @@ class Intent:
 
 
 @dataclass
+class Refusals:
+    """How often 100ms refused the upload settings of one thing."""
+
+    count: int = 0
+
+    def judged(self, error: HmsRefusedError) -> HmsError:
+        """Count a refusal: the error itself, or for a while HmsUncertainError, as a new key may only be too new."""
+        self.count += 1
+        if self.count >= KEY_REFUSALS or "upload" not in str(error).lower():
+            return error
+        return HmsUncertainError(f"{error} (a new access key takes some seconds to become usable)")
+
+
+@dataclass
 class _Draft:
     steps: list[Step] = field(default_factory=list)
     templates: dict[str, str] = field(default_factory=dict)
@@ -110,7 +125,7 @@ def plan_register(
     (the registered key is inactive), and what 100ms and the store raise.
     """
     check_cloud(place.outputs, place.operator)
-    _check_key(place.outputs)
+    check_key(place.outputs)
     templates = [place.client.template(id_) for id_ in ids]
     check_customer(place.outputs, templates)
     now = {id_: _settings(place.client, id_) for id_ in ids}
@@ -221,11 +236,10 @@ def _write(client: HmsClient, id_: str, before: Settings, change: Callable[[Sett
 
     Raises ConflictError if somebody else changed it, HmsRefusedError, HmsUncertainError with retries used up.
     """
-    refusals = 0
     after = change(before)
+    refusals = Refusals()
 
     def send() -> bool:
-        nonlocal refusals
         now = _settings(client, id_)
         if is_same(now, after):
             return True
@@ -237,10 +251,7 @@ def _write(client: HmsClient, id_: str, before: Settings, change: Callable[[Sett
         try:
             client.post_template_settings(id_, change(now))
         except HmsRefusedError as error:
-            refusals += 1
-            if refusals >= KEY_REFUSALS or "upload" not in str(error).lower():
-                raise
-            raise HmsUncertainError(f"{error} (a new access key takes some seconds to become usable)") from None
+            raise refusals.judged(error) from None
         return True
 
     client.settle(send, lambda: True if is_same(_settings(client, id_), after) else None)
@@ -275,7 +286,8 @@ def _only(run: Callable[[], object]) -> Callable[[], None]:
     return step
 
 
-def _check_key(outputs: StackOutputs) -> None:
+def check_key(outputs: StackOutputs) -> None:
+    """Raise ConfigurationError if the registered key is inactive: 100ms is never given one that does not work."""
     slot = outputs.writer_keys.get(outputs.registered_key)
     if slot is not None and slot.status is not KeyStatus.ACTIVE:
         raise ConfigurationError(

@@ -1,7 +1,8 @@
 """`/recordings`: start and stop of browser composite recordings, and what follows from them.
 
 starting → running → stopping → post_processing → completed or failed. After the stop a real MP4 is uploaded with the
-registered key, the recording asset appears and the webhook is sent. Sources: 100ms' pages on recordings and on the
+key, bucket and prefix that were registered when the recording began (100ms does not say; the worse case for who
+rotates keys), the recording asset appears and the webhook is sent. Sources: 100ms' pages on recordings and on the
 webhooks `beam.recording.success` and `beam.failure`.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -119,6 +121,7 @@ class Recordings:
             "stopped_by": "",
             "asset_types": ["room-composite"],
             "recording_assets": None,
+            "_storage": asdict(storage_of(room, template, self._customer) or self._own),
         }
         self._state.recordings[recording["id"]] = recording
         self._begin(self._run(recording))
@@ -172,8 +175,7 @@ class Recordings:
         self._move(recording, "post_processing", stopped_at=recording["stopped_at"] or now())
         await asyncio.sleep(half)
         room = self._rooms.find(recording["room_id"])
-        storage = storage_of(room, self._templates.find(room["template_id"]), self._customer)
-        target = storage or self._own
+        target = Storage(**recording["_storage"])
         started = datetime.fromisoformat(recording["started_at"]).astimezone(UTC)
         object_key = target.recording_path(recording["room_id"], started)
         try:

@@ -1,7 +1,8 @@
 """`/rooms`: list, get, create, update, with storage of a room's own.
 
 Sources: 100ms' pages "Room object", "Create via API" (a room of the same name is updated; `recording_info` is atomic),
-"List rooms" (enabled rooms alone unless asked), "Update a room", "Disable/Enable a room".
+"List rooms" (enabled rooms alone unless asked), "Retrieve a specific room" (storage of its own is shown without
+`credentials`), "Update a room" (with them), "Disable/Enable a room".
 """
 
 from __future__ import annotations
@@ -64,11 +65,11 @@ class Rooms:
         rooms = [room for room in self._state.rooms.values() if room["enabled"] == (enabled == "true")]
         rooms = filtered(request, rooms, "name", "template_id")
         after, before = request.query.get("after", ""), request.query.get("before", "~")
-        return page(request, [public(room) for room in rooms if after <= room["created_at"] <= before])
+        return page(request, [_read(room) for room in rooms if after <= room["created_at"] <= before])
 
     def get(self, request: Request, room_id: str) -> Json:
         """One room."""
-        return public(self.find(room_id))
+        return _read(self.find(room_id))
 
     def create(self, request: Request) -> Json:
         """A room; if the name is taken, that room is updated."""
@@ -126,6 +127,15 @@ class Rooms:
         if "recording_info" in body:
             room["recording_info"] = _checked_info(body["recording_info"])
             room["recording_source_template"] = False
+
+
+def _read(room: Json) -> Json:
+    """A room as reading calls show it: without the credentials of its storage."""
+    info = room.get("recording_info") or {}
+    if "upload_info" not in info:
+        return public(room)
+    upload = {name: value for name, value in info["upload_info"].items() if name != "credentials"}
+    return {**public(room), "recording_info": {**info, "upload_info": upload}}
 
 
 def _check(body: Json) -> None:
