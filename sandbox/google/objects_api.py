@@ -146,7 +146,8 @@ def _condition_answer(request: Request, version: Version) -> Response | None:
 
 def media(cloud: Cloud, request: Request, version: Version, headers: Sequence[tuple[str, str]]) -> Response:
     """The bytes, whole or by Range (206), with the headers that describe them."""
-    start, length = requested_range(request, version)
+    wanted = requested_range(request, version)
+    start, length = wanted or (0, version.size)
     hashes = [f"crc32c={version.crc32c}", *([f"md5={version.md5}"] if version.md5 else [])]
     described = [
         ("content-type", version.attributes.content_type or "application/octet-stream"),
@@ -162,18 +163,17 @@ def media(cloud: Cloud, request: Request, version: Version, headers: Sequence[tu
         ("x-goog-hash", ",".join(hashes)),
         *headers,
     ]
-    partial = "range" in request.headers and length != version.size
-    if partial:
+    if wanted is not None:  # also of all bytes, as browsers ask for a video (RFC 9110, 15.3.7)
         described.append(("content-range", f"bytes {start}-{start + length - 1}/{version.size}"))
     body = FileSlice(cloud.state.blobs / version.file, start, length)
-    return Response(206 if partial else 200, body, [(key, value) for key, value in described if value])
+    return Response(200 if wanted is None else 206, body, [(key, value) for key, value in described if value])
 
 
-def requested_range(request: Request, version: Version) -> tuple[int, int]:
-    """Start and length of what the Range header asks for. Raises GoogleError 416."""
+def requested_range(request: Request, version: Version) -> tuple[int, int] | None:
+    """Start and length of what the Range header asks for, None without one that can be read. Raises GoogleError 416."""
     match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
     if match is None or match.groups() == ("", ""):
-        return 0, version.size
+        return None
     first, last = match.groups()
     if first == "":
         length = min(int(last), version.size)

@@ -1,4 +1,4 @@
-"""The page in a real browser: page on one origin, bucket on another; it plays, seeks, and other origins may not."""
+"""The page in a real browser, a bucket of either provider on another origin; it plays, seeks, other origins may not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.servers import Sandbox
 from tests import node
+from tests.functional.google_stand import GoogleStand
 from tests.functional.stand import Stand, entered
 from tests.functional.web_server import WebStand, serving, web_stand
 
@@ -41,19 +42,23 @@ def movie(path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def place(sandbox: Sandbox) -> Iterator[WebStand]:
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return movie(tmp_path_factory.mktemp("movie") / "movie.mp4")
+
+
+@pytest.fixture(scope="module", params=["s3", "gcs"])
+def place(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[WebStand]:
     with entered(sandbox):
-        stand = Stand.build()
-    with web_stand(sandbox, stand) as made:
-        yield made
+        stand = Stand.build() if request.param == "s3" else GoogleStand.build(request.getfixturevalue("lab"))
+        with web_stand(sandbox, stand) as made:
+            yield made
 
 
 @pytest.fixture(scope="module")
-def seen(sandbox: Sandbox, place: WebStand, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def seen(sandbox: Sandbox, place: WebStand, file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One visit of the page, and one from an origin that the bucket does not know."""
     folder = tmp_path_factory.mktemp("browser")
     with entered(sandbox):
-        file = movie(folder / "movie.mp4")
         path = place.put("played.mp4", file.read_bytes())
         played = place.add(path, room_id="played", size=file.stat().st_size, duration=30.0)
         place.add("s3://100ms-own/x.mp4", provider="100ms", room_id="at-100ms", duration=3725.0, size=734_003_200)
@@ -74,13 +79,14 @@ def seen(sandbox: Sandbox, place: WebStand, tmp_path_factory: pytest.TempPathFac
     return found
 
 
-def test_recordings_are_shown(seen: dict[str, Any]) -> None:
+def test_recordings_are_shown(place: WebStand, seen: dict[str, Any]) -> None:
     """Newest first, with room, time, length, size and place."""
     failed, _, at_100ms, played = (" ".join(row.split()) for row in seen["rows"])
     assert (failed[:6], failed[-6:]) == ("failed", "failed")
     assert at_100ms == "at-100ms 15 Jan 2026, 10:02 UTC 1:02:05 734.0 MB 100ms Play Download"
     assert played.startswith("played 15 Jan 2026, 10:01 UTC 0:30 ")
-    assert played.endswith(" MB Amazon S3 Play Download")
+    stored = {"s3": "Amazon S3", "gcs": "Google Cloud Storage"}[place.stand.provider]
+    assert played.endswith(f" MB {stored} Play Download")
 
 
 def test_metadata_loads_from_the_buckets_origin(seen: dict[str, Any]) -> None:
