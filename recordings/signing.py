@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,9 +26,11 @@ from recordings.signing_v4 import (
     UNSIGNED_PAYLOAD,
     Signer,
     auth_parameters,
+    canonical_headers,
     canonical_request,
     encoded_pair,
     scope,
+    signed_headers,
     timestamp,
 )
 
@@ -75,18 +77,28 @@ class Presigner:
         self._session_token = session_token
 
     def url(
-        self, key: str, *, seconds: int, at: datetime, method: str = "GET", query: Sequence[tuple[str, str]] = ()
+        self,
+        key: str,
+        *,
+        seconds: int,
+        at: datetime,
+        method: str = "GET",
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> str:
         """Presign `method` on `key` from `at` (aware; converted to UTC) for `seconds`; the result is a secret.
 
-        `query` are further parameters, such as `response-content-type`, in the order in which they shall stand.
+        `query` are further parameters, such as `response-content-type`, in the order in which they shall stand;
+        `headers` what the request must be sent with, beside Host.
         Raises UsageError for an expiry outside 1 second to 7 days, and for a key that no store takes.
         """
         check_expiry(seconds)
         path = f"{self._base_path}/{encode_key(key)}"
         stamp = timestamp(at)
-        pairs = [encoded_pair(name, value) for name, value in (*query, *self._auth_parameters(stamp, seconds))]
-        request = canonical_request(method, path, pairs, self._headers, UNSIGNED_PAYLOAD)
+        signed = canonical_headers({**self._headers, **(headers or {})})
+        auth = self._auth_parameters(stamp, seconds, signed_headers(signed))
+        pairs = [encoded_pair(name, value) for name, value in (*query, *auth)]
+        request = canonical_request(method, path, pairs, signed, UNSIGNED_PAYLOAD)
         pairs.append((f"{self._signer.dialect.parameter_prefix}Signature", self._signer.signature(stamp, request)))
         return f"{self._origin}{path}?{'&'.join(f'{name}={value}' for name, value in pairs)}"
 
@@ -114,9 +126,9 @@ class Presigner:
             made.append(f"{before_key}{key}?{given}{signature}{sign(stamp, (to_sign + digest).encode())}")
         return made
 
-    def _auth_parameters(self, stamp: str, seconds: int) -> list[tuple[str, str]]:
+    def _auth_parameters(self, stamp: str, seconds: int, signed: str = "host") -> list[tuple[str, str]]:
         dialect = self._signer.dialect
-        parameters = auth_parameters(dialect, self._signer.credential(stamp), stamp, seconds, "host")
+        parameters = auth_parameters(dialect, self._signer.credential(stamp), stamp, seconds, signed)
         if self._session_token is not None:
             parameters.append((f"{dialect.parameter_prefix}Security-Token", self._session_token.get_secret_value()))
         return parameters

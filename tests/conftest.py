@@ -14,6 +14,7 @@ from sandbox.servers.aws.environment import CLIENT_FILE
 # A boto3 session remembers the profile that was named when it was made, and looks for it when it is used: whatever a
 # test sets meanwhile, these files have it, and nothing of the machine's own configuration gets into a test.
 os.environ.pop("AWS_PROFILE", None)
+os.environ["BOTO_DISABLE_CRT"] = "true"  # with it botocore signs as well, but writes parameters in another order
 os.environ.update(AWS_CONFIG_FILE=str(CLIENT_FILE), AWS_SHARED_CREDENTIALS_FILE=str(CLIENT_FILE))
 
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)

@@ -6,6 +6,7 @@ import typer
 
 from recordings.cli import (
     adopt,
+    backfill,
     doctor,
     download,
     erase,
@@ -21,6 +22,7 @@ from recordings.cli import (
     unregister,
     verify,
     watch,
+    worker,
 )
 from recordings.cli import list as listing
 
@@ -47,6 +49,8 @@ for module in (
     sync,
     reconcile,
     erase,
+    backfill,
+    worker,
     listing,
     download,
     serve,

@@ -9,11 +9,12 @@ the bucket or by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 import google.auth
@@ -125,6 +126,7 @@ class OperatorStore(GcsUploads):
         self._origin = origin
         self._login = login
         self._timing = timing or Timing()
+        self._renewing = threading.Lock()
 
     def put(
         self,
@@ -160,9 +162,28 @@ class OperatorStore(GcsUploads):
 
     def head(self, key: str) -> ObjectInfo:
         """objects.get, without the bytes."""
+        return _info(self.describe(key))
+
+    def describe(self, key: str) -> Any:
+        """objects.get, without the bytes: the library's own blob, with checksum and metadata."""
         blob = self._bucket.blob(key)
         self._call("head", key, lambda: blob.reload(timeout=TIMEOUT, retry=None))
-        return _info(blob)
+        return blob
+
+    def rewrite(self, key: str, to: str, content_type: str, metadata: Mapping[str, str]) -> None:
+        """objects.rewrite, from one key to another that has no object. Raises PreconditionError if it has one."""
+        source, target = self._bucket.blob(key), self._bucket.blob(to)
+        target.content_type, target.metadata = content_type, dict(metadata)
+        token: str | None = None
+        while True:
+            ask = partial(target.rewrite, source, token, if_generation_match=0, timeout=TIMEOUT, retry=None)
+            token, _, _ = self._call("rewrite to", to, ask)
+            if token is None:
+                return
+
+    def authorization(self) -> str:
+        """What to send as Authorization: a token of the login, which is a secret."""
+        return f"Bearer {self._token()}"
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """objects.list, page by page."""
@@ -253,9 +274,10 @@ class OperatorStore(GcsUploads):
         credentials = self._login.credentials
 
         def fresh() -> str:
-            if not credentials.valid:
-                credentials.refresh(google.auth.transport.requests.Request())
-            return str(credentials.token)
+            with self._renewing:
+                if not credentials.valid:
+                    credentials.refresh(google.auth.transport.requests.Request())
+                return str(credentials.token)
 
         return self._call("get a token for", "", fresh)
 

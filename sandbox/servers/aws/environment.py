@@ -32,4 +32,5 @@ def aws_environment(settings: Settings, url: str, bundle: str) -> dict[str, str]
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "BOTO_DISABLE_CRT": "true",  # one way of signing and a quick start, also where awscrt is installed
     }

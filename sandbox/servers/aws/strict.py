@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from sandbox.servers.aws.checksums import make_whole
 from sandbox.servers.aws.emulator import Emulator, Handler, Headers, Query
 from sandbox.servers.aws.encryption import encryption_rule
 from sandbox.servers.aws.iam_rules import iam_refusal
@@ -32,6 +33,7 @@ _S3_RULES: Final = (lifecycle_rule, part_size_rule, logging_rule, cors_rule, buc
 
 def make_strict(emulator: Emulator) -> None:
     """Put the rules in."""
+    make_whole(emulator)
     emulator.s3.handle_request = _with_s3_rules(emulator, emulator.s3.handle_request)
     emulator.iam.handle_request = _with_iam_rules(emulator, emulator.iam.handle_request)
     emulator.evaluator._resolve_condition_key = _with_tls_version(emulator.evaluator._resolve_condition_key)

@@ -1,0 +1,88 @@
+"""`recordings worker`: parse, show what becomes of each job; `recordings.worker` does the work."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from recordings.cli.backfill import open_workshop
+from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.durations import parse_duration
+from recordings.errors import CheckFailedError, UsageError
+from recordings.extras import needs
+from recordings.shown import size
+
+if TYPE_CHECKING:
+    from recordings.worker import Ended
+
+NAME = "worker"
+_LEAST = 2
+
+
+def command(
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    until_empty: Annotated[bool, typer.Option("--until-empty", help="End when no job is left.")] = False,
+    dead_after: Annotated[
+        str,
+        typer.Option(metavar="T", help="Take over the jobs of a worker that gave no sign of life for this long."),
+    ] = "30s",
+    as_json: JsonOption = False,
+) -> None:
+    """Work off the jobs of `recordings backfill --enqueue`, on this machine beside any number of others.
+
+    Ends on Ctrl-C or SIGTERM, at once and without loss: whoever takes the job next goes on where this one was. Reads
+    DATABASE_URL, HMS_ACCESS_KEY and HMS_APP_SECRET, and needs the operator's credentials.
+
+    Example: recordings worker --stack prod --until-empty
+    """
+
+    def action() -> None:
+        patience = parse_duration(dead_after).total_seconds()
+        if patience < _LEAST:
+            raise UsageError(f"--dead-after {dead_after} is too short for a busy worker; legal: {_LEAST}s and more")
+        with needs("queue"):
+            from recordings.database import database_url
+            from recordings.worker import Worker
+        url = database_url(os.environ)
+        loaded, frame = load_outputs(stack, outputs), Frame(as_json)
+        seen: list[Ended] = []
+
+        def ended(each: Ended) -> None:
+            if not each.again:
+                seen.append(each)
+            frame.tell(_line(each))
+
+        with open_workshop(loaded, frame) as workshop:
+            Worker(workshop, url, dead_after=patience, ended=ended).run(until_empty=until_empty)
+        _report(frame, seen)
+
+    run(action, as_json=as_json)
+
+
+def _line(ended: Ended) -> str:
+    if ended.reason:
+        return f"{'failed, is tried again' if ended.again else 'failed'}: {ended.asset_id}: {ended.reason}"
+    if ended.outcome is None:
+        return f"already there: {ended.asset_id}"
+    return f"{ended.outcome.result.value}: {ended.asset_id}, {size(ended.outcome.size)}"
+
+
+def _report(frame: Frame, seen: list[Ended]) -> None:
+    from recordings.worker import moved
+
+    failed = [each for each in seen if each.reason]
+    done = [each for each in seen if moved(each)]
+    result = {
+        "moved": len(done),
+        "movedBytes": sum(each.outcome.size for each in done if each.outcome),
+        "alreadyThere": len(seen) - len(done) - len(failed),
+        "failed": [{"recording": each.asset_id, "reason": each.reason} for each in failed],
+    }
+    text = f"{len(done):,} recordings moved, {result['alreadyThere']:,} were there, {len(failed):,} failed"
+    frame.result(result, lambda out: out.print(escape(text)))
+    if failed:
+        raise SystemExit(CheckFailedError.exit_code)
