@@ -82,12 +82,12 @@ class Ingest:
 
     async def take(self, event: Event) -> Written:
         """Ask 100ms about what an event names, and write that. Raises RecordingsError if it has to come again."""
-        if event.error is not None:
-            _tell_failure(event)
         expected = self._outputs.expected_customer
         if expected and event.account_id not in (None, expected):
             _log.warning("%s of another 100ms customer (%s): ignored", event.type, event.account_id)
             return Written()
+        if event.error is not None:
+            _tell_failure(event)
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(_THREADS)
         entries = await anyio.to_thread.run_sync(self._read, event, limiter=self._limiter, abandon_on_cancel=True)
@@ -104,7 +104,7 @@ class Ingest:
         found: list[RecordingAsset] = []
         if 0 < len(event.asset_ids) <= _SINGLY:
             found = [asset for asset in map(self._asset, event.asset_ids) if asset]
-            if len(found) == len(event.asset_ids):
+            if len(found) == len(event.asset_ids) and not event.has_chat:
                 return found
         listed: Iterable[RecordingAsset] = ()
         if event.session_id:

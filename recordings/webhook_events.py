@@ -1,6 +1,6 @@
 """What a webhook event of 100ms names: ids to ask about, and the error of a recording that failed.
 
-Owns reading the envelope. Believes nothing in it: paths, sizes and presigned URLs are not even read, for whatever is
+Owns reading the envelope. Believes nothing in it: paths, sizes and presigned URLs are not read, for whatever is
 written comes from the API (`recordings.webhook`). Ids are only such as may stand in a request.
 
 Sources: 100ms' pages "Recording webhooks" and "HLS webhooks" (envelope `{version, id, account_id, app_id,
@@ -34,10 +34,14 @@ _DEEPEST: Final = 4
 
 @dataclass(frozen=True)
 class Event:
-    """One event that concerns recordings. `error` is 100ms' error type, `message` its text with no secret in it."""
+    """One event that concerns recordings. `error` is 100ms' error type, `message` its text with no secret in it.
+
+    `has_chat`: it speaks of a chat too, a recording asset of its own for which events have no id.
+    """
 
     type: str
     asset_ids: tuple[str, ...] = ()
+    has_chat: bool = False
     room_id: str | None = None
     session_id: str | None = None
     job_id: str | None = None
@@ -59,6 +63,7 @@ def parse_event(envelope: Any) -> Event | None:
     return Event(
         type=kind,
         asset_ids=tuple(dict.fromkeys(_asset_ids(data)))[:MOST_IDS],
+        has_chat=bool(data.get("chat_recording_path")),
         room_id=_id(data.get("room_id")),
         session_id=_id(data.get("session_id")),
         job_id=_id(data.get("job_id") or data.get("beam_id")),

@@ -63,12 +63,25 @@ def test_every_recording_of_an_hls_event_is_found(sandbox: Sandbox, database: st
     assert {row[0] for row in stored(database)} == ids
 
 
-def test_events_of_others_change_nothing(sandbox: Sandbox, database: str, post: Post) -> None:
+def test_chat_of_an_event_is_found_too(sandbox: Sandbox, database: str, post: Post) -> None:
+    """100ms names its path alone: the session is listed, though the recording's own id would have been enough."""
+    data = seed(sandbox)
+    chat = seed(sandbox, room_id=data["room_id"], session_id=data["session_id"], type="chat")
+    assert post(event(data | {"chat_recording_path": "s3://x/chat.csv"})).status_code == 200
+    assert {row[0] for row in stored(database)} == {data["recording_id"], chat["recording_id"]}
+
+
+def test_events_of_others_change_nothing(
+    sandbox: Sandbox, database: str, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
     """Another workspace's ids, another customer, and another stack's recording in the same workspace."""
     nobody = {"recording_id": new_id(), "room_id": new_id(), "session_id": new_id()}
     assert post(event(nobody)).status_code == 200
     mine = event(seed(sandbox))
     assert post(mine, expectedCustomer="another").status_code == 200
+    failed = event(nobody | {"error_type": "UPLOAD_ERROR"}, "beam.failure")
+    assert post(failed, expectedCustomer="another").status_code == 200
+    assert "recording failed" not in caplog.text
     room = sandbox.env["HMS_ROOM_ID"]
     theirs = event(seed(sandbox, room_id=room, path="s3://their-bucket/recordings/x.mp4"))
     assert post(theirs, templateIds=["a-template-of-ours"]).status_code == 200
