@@ -172,17 +172,15 @@ class HmsClient:
         answer = self._wire.get(path("recording-assets", asset_id, "presigned-url"), params)
         return _model(PresignedUrl, answer, f"presigned URL of recording asset {asset_id}")
 
-    def webhook_deliveries(self, event: str, start: datetime, end: datetime) -> Iterator[WebhookDelivery]:
-        """What was sent to webhooks of one kind of event, between two aware times ("List Webhook Events").
+    def webhook_deliveries(self, event: str, start: datetime) -> Iterator[WebhookDelivery]:
+        """What was sent to webhooks of one kind of event, from `start` (aware) until now ("List Webhook Events").
 
-        100ms takes a `start` within 30 days, and an `end` within 14 days after it. Pages are numbered here.
+        100ms takes a start within 14 days. Pages are numbered here.
         """
-        span = {
-            name: f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, at in (("start_time", start), ("end_time", end))
-        }
+        began = f"{start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         page, what = 1, "webhook events"
         while True:
-            params = {**span, "event_names": event, "limit": str(PAGE), "page": str(page)}
+            params = {"start_time": began, "event_names": event, "limit": str(PAGE), "page": str(page)}
             answer = as_object(self._wire.get("analytics/webhooks", params), what)
             yield from (_model(WebhookDelivery, item, what) for item in as_list(answer.get("events"), what))
             if not as_object(answer.get("pagination") or {}, what).get("has_next"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import takewhile
@@ -86,12 +86,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Window:
-    """From when on, how late is late, and after how many days the bucket deletes recordings (None: never)."""
+    """From when on, and how late is late."""
 
     now: datetime
     since: datetime
     late: timedelta = LATE
-    keeps_days: int | None = None
 
     def is_late(self, since: datetime | None) -> bool:
         """Whether what ended then should have been there by now."""
@@ -109,6 +108,8 @@ class Seen:
     """None: it is not there."""
     others: frozenset[str] = frozenset()
     """Rooms whose template is not the stack's."""
+    keeps_days: int | None = None
+    """After how many days the bucket's lifecycle deletes recordings, None for never."""
 
 
 def watch(
@@ -117,11 +118,13 @@ def watch(
     reader: Store,
     window: Window,
     *,
+    keeps_days: Callable[[], int | None] = lambda: None,
     tick: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Ask 100ms and the bucket, and judge. Raises HmsError and StoreError: what could not be asked is no result.
 
-    `tick` is called with how many objects were asked for.
+    `keeps_days`, after how many days the bucket deletes recordings, is asked for only where one is not there; `tick`
+    is called with how many objects were looked for.
     """
     recordings = list(_since(hms.recordings(), window.since - _OVERLAP))
     assets = list(_since(hms.recording_assets(), window.since))
@@ -132,10 +135,11 @@ def watch(
         for id_, info in zip(ours, pool.map(lambda path: _head(reader, path), ours.values()), strict=True):
             objects[id_] = info
             tick(len(objects))
-    seen = Seen(recordings, assets, _reasons(hms, recordings, assets, window), objects)
+    days = keeps_days() if None in objects.values() else None
+    seen = Seen(recordings, assets, _reasons(hms, recordings, assets, window), objects, keeps_days=days)
     strays = {one.room_id for one in judge(seen, window, home).watched if one.state is not State.OK and one.room_id}
     others = frozenset(room for room in strays if not _is_ours(hms, room, outputs.template_ids))
-    return judge(Seen(recordings, assets, seen.reasons, objects, others), window, home)
+    return judge(replace(seen, others=others), window, home)
 
 
 def judge(seen: Seen, window: Window, home: Home) -> Report:
@@ -169,7 +173,7 @@ def _judge_asset(asset: RecordingAsset, seen: Seen, window: Window, home: Home, 
         return as_(State.MISSING, f"it lies elsewhere: {_bucket_of(asset.path)}")
     info = seen.objects[asset.id]
     if info is None:
-        days, made = window.keeps_days, asset.created_at
+        days, made = seen.keeps_days, asset.created_at
         if days is not None and made is not None and window.now - made >= timedelta(days=days):
             return as_(State.OK, f"deleted after {days} days, as the bucket's lifecycle says")
         return as_(State.MISSING, f"100ms says it is there, the bucket has no {asset.path}")

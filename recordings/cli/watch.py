@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -69,8 +70,8 @@ def command(
         credentials = HmsCredentials.from_environment(os.environ)
         loaded, frame = load_outputs(stack, outputs), Frame(as_json)
         with HmsClient(credentials, tell=frame.tell) as hms, _counting(frame) as tick:
-            window = Window(window.now, window.since, window.late, _keeps_days(loaded, frame))
-            report = look(loaded, hms, open_store(loaded, Identity.READER), window, tick=tick)
+            reader, keeps = open_store(loaded, Identity.READER), partial(_keeps_days, loaded, frame)
+            report = look(loaded, hms, reader, window, keeps_days=keeps, tick=tick)
         if metrics is not None:
             write_whole(metrics, render(report, window, loaded))
         if not report.alarms:
@@ -139,7 +140,7 @@ def _keeps_days(outputs: StackOutputs, frame: Frame) -> int | None:
     try:
         rules = open_store(outputs, Identity.OPERATOR).guards().lifecycle
     except (StoreError, ConfigurationError):
-        frame.tell("no operator login: a recording that the bucket's lifecycle deleted would count as missing")
+        frame.tell("no operator login: what the bucket's lifecycle deleted counts as missing")
         return None
     return keeps_days(((rule.prefix, rule.expires_days) for rule in rules), outputs.path_prefix)
 

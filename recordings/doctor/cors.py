@@ -57,7 +57,7 @@ def _look(patient: Patient, page: str) -> Iterator[Finding]:
     title = f"CORS for {page}"
     is_declared = declares(patient.outputs.cors_origins, page)
     context = patient.context()
-    there = next((found for found in patient.reader.list(patient.outputs.path_prefix) if found.size), None)
+    there = next((found for found in patient.reader.list(patient.outputs.path_prefix) if found.size > 1), None)
     try:
         cors.preflights(context, page)
         if there is not None:

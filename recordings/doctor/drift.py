@@ -16,7 +16,6 @@ from recordings.doctor.patient import Patient
 from recordings.outputs import PRODUCTION, StackOutputs, StorageProvider
 from recordings.policies import bucket_policy, reader_policy, writer_policy
 from recordings.policies_gcs import member, reader_bindings, writer_bindings
-from recordings.stores.gcs import library, project_of
 from recordings.verification.checks import NotRun
 from recordings.verification.cors import EXPOSED, METHODS
 from recordings.verification.guards import DRIFT
@@ -39,8 +38,8 @@ def looks(patient: Patient) -> list[Look]:
         StorageProvider.GCS: (_gcs_bucket, _gcs_rights),
     }[patient.outputs.storage_provider]
     return [
-        Look("guard", BUCKET, partial(bucket, patient.outputs)),
-        Look("rights", RIGHTS, partial(rights, patient.outputs)),
+        Look("guard", BUCKET, partial(bucket, patient)),
+        Look("rights", RIGHTS, partial(rights, patient)),
         Look("cors", "CORS in production", partial(open_origins, patient.outputs)),
     ]
 
@@ -117,20 +116,18 @@ def gcs_rights(bindings: Iterable[Document], declared: Iterable[Document], email
         yield f"the {who} has {role} {'under another condition' if expression else 'with no condition'} too"
 
 
-def _s3_bucket(outputs: StackOutputs) -> Iterator[Finding]:
-    from recordings.adoption.survey import Surveyor
-
-    yield _drifted("guard", BUCKET, list(s3_bucket(Surveyor(outputs.region).bucket(outputs.bucket_name), outputs)))
-
-
-def _gcs_bucket(outputs: StackOutputs) -> Iterator[Finding]:
-    yield _drifted("guard", BUCKET, list(gcs_bucket(_gcs_facts(outputs), outputs)))
+def _s3_bucket(patient: Patient) -> Iterator[Finding]:
+    facts = patient.surveyor.bucket(patient.outputs.bucket_name)
+    yield _drifted("guard", BUCKET, list(s3_bucket(facts, patient.outputs)))
 
 
-def _s3_rights(outputs: StackOutputs) -> Iterator[Finding]:
-    from recordings.adoption.survey import Surveyor
+def _gcs_bucket(patient: Patient) -> Iterator[Finding]:
+    facts = patient.surveyor.bucket(patient.outputs.bucket_name)
+    yield _drifted("guard", BUCKET, list(gcs_bucket(facts, patient.outputs)))
 
-    surveyor = Surveyor(outputs.region)
+
+def _s3_rights(patient: Patient) -> Iterator[Finding]:
+    outputs = patient.outputs
     place = (outputs.bucket_name, outputs.region, outputs.path_prefix)
     declared = {
         "writer": (outputs.writer_principal, writer_policy(*place, outputs.writer_access)),
@@ -138,7 +135,7 @@ def _s3_rights(outputs: StackOutputs) -> Iterator[Finding]:
     }
     differences: list[str] = []
     for who, (arn, policy) in declared.items():
-        user = surveyor.user(_named(arn, who).rpartition("/")[2])
+        user = patient.surveyor.user(_named(arn, who).rpartition("/")[2])
         statements = [statement for inline in user.inline.values() for statement in inline]
         differences += s3_rights(statements, policy["Statement"], who)
         differences += [f"the {who} has the policy {name} too" for name in user.attached]
@@ -146,8 +143,9 @@ def _s3_rights(outputs: StackOutputs) -> Iterator[Finding]:
     yield _drifted("rights", RIGHTS, differences)
 
 
-def _gcs_rights(outputs: StackOutputs) -> Iterator[Finding]:
-    place, bindings = (outputs.bucket_name, outputs.path_prefix), _gcs_facts(outputs).bindings
+def _gcs_rights(patient: Patient) -> Iterator[Finding]:
+    outputs = patient.outputs
+    place, bindings = (outputs.bucket_name, outputs.path_prefix), patient.surveyor.bucket(outputs.bucket_name).bindings
     declared = {
         "writer": (outputs.writer_principal, writer_bindings(*place, outputs.writer_access)),
         "reader": (outputs.reader_principal, reader_bindings(*place)),
@@ -163,13 +161,6 @@ def _drifted(id_: str, title: str, differences: Sequence[str]) -> Finding:
         return fine(id_, title, "as declared")
     count = f"{len(differences)} difference{'s' if len(differences) > 1 else ''}"
     return Finding(id_, title, Severity.WARNING, count, DRIFT, tuple(differences))
-
-
-def _gcs_facts(outputs: StackOutputs) -> GcsBucketFacts:
-    library("gcs_operator")
-    from recordings.adoption.gcs_survey import Surveyor
-
-    return Surveyor(project_of(outputs.writer_principal)).bucket(outputs.bucket_name)
 
 
 def _named(principal: str, who: str) -> str:

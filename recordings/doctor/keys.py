@@ -27,7 +27,6 @@ from recordings.errors import (
 )
 from recordings.outputs import KeySlot, KeyStatus, StackOutputs, StorageProvider
 from recordings.stores import AccessKey, open_store
-from recordings.stores.gcs import library, project_of
 from recordings.verification.checks import CREDENTIALS, FORBIDDEN, NotRun
 from recordings.verification.context import VERIFY_FOLDER
 
@@ -139,7 +138,8 @@ def _tried(patient: Patient, role: Role, slot: str, key: KeySlot, title: str) ->
             yield fine("key", title, f"{key.id} is declared inactive: not tried")
         return
     bad = Severity.FAULT if key.id == role.live else Severity.WARNING
-    store = open_store(patient.outputs, AccessKey(key.id, key.secret))
+    live = {"writer": patient.writer, "reader": patient.reader}[role.name]
+    store = live if key.id == role.live else open_store(patient.outputs, AccessKey(key.id, key.secret))
     try:
         store.head(f"{patient.outputs.path_prefix}{VERIFY_FOLDER}doctor")
     except (ObjectNotFoundError, AccessDeniedError):
@@ -154,14 +154,12 @@ def _tried(patient: Patient, role: Role, slot: str, key: KeySlot, title: str) ->
 
 
 def _aged(patient: Patient, role: Role) -> Iterator[Finding]:
-    issued = _ISSUED[patient.outputs.storage_provider](patient.outputs, role)
+    issued = _ISSUED[patient.outputs.storage_provider](patient, role)
     yield from judge(role, issued, patient.now(), patient.select)
 
 
-def _on_s3(outputs: StackOutputs, role: Role) -> list[IssuedKey]:
-    from recordings.adoption.survey import Surveyor
-
-    surveyor = Surveyor(outputs.region)
+def _on_s3(patient: Patient, role: Role) -> list[IssuedKey]:
+    surveyor = patient.surveyor
     user = role.principal.rpartition("/")[2] or str(surveyor.last_used(role.live)["UserName"])
     found = []
     for key in surveyor.access_keys(user):
@@ -170,10 +168,7 @@ def _on_s3(outputs: StackOutputs, role: Role) -> list[IssuedKey]:
     return found
 
 
-def _on_google(outputs: StackOutputs, role: Role) -> list[IssuedKey]:
-    library("gcs_operator")
-    from recordings.adoption.gcs_survey import Surveyor
-
+def _on_google(patient: Patient, role: Role) -> list[IssuedKey]:
     if not role.principal:
         raise NotRun(f"the stack outputs name no {role.name}Principal", "take the outputs again after `pulumi up`")
     return [
@@ -183,11 +178,11 @@ def _on_google(outputs: StackOutputs, role: Role) -> list[IssuedKey]:
             datetime.fromisoformat(key["timeCreated"]),
             use_is_known=False,
         )
-        for key in Surveyor(project_of(role.principal)).hmac_keys(role.principal)
+        for key in patient.surveyor.hmac_keys(role.principal)
     ]
 
 
-_ISSUED: Final[Mapping[StorageProvider, Callable[[StackOutputs, Role], list[IssuedKey]]]] = {
+_ISSUED: Final[Mapping[StorageProvider, Callable[[Patient, Role], list[IssuedKey]]]] = {
     StorageProvider.S3: _on_s3,
     StorageProvider.GCS: _on_google,
 }

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, NoReturn, cast
+from functools import cached_property
+from typing import Any, Final, NoReturn, cast
 
 import httpx
 
 from recordings.errors import ConfigurationError, CredentialsError
 from recordings.hms import HmsClient
-from recordings.outputs import StackOutputs
+from recordings.outputs import StackOutputs, StorageProvider
 from recordings.stores import Identity, Store, open_store
+from recordings.stores.gcs import library, project_of
 from recordings.verification.checks import NotRun
 from recordings.verification.context import Context
 
@@ -42,6 +44,21 @@ class Patient:
     select: str = "--stack NAME"
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     tell: Callable[[str], None] = lambda _: None
+
+    @cached_property
+    def surveyor(self) -> Any:
+        """Who reads the settings of bucket and identities as the operator: the one of `recordings.adoption`.
+
+        Raises ConfigurationError where the client library of the provider is not installed.
+        """
+        if self.outputs.storage_provider is StorageProvider.S3:
+            from recordings.adoption.survey import Surveyor
+
+            return Surveyor(self.outputs.region)
+        library("gcs_operator")
+        from recordings.adoption.gcs_survey import Surveyor as GcsSurveyor
+
+        return GcsSurveyor(project_of(self.outputs.writer_principal))
 
     def need_hms(self) -> HmsClient:
         """The client. Raises NotRun where there are no credentials."""

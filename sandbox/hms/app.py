@@ -1,8 +1,8 @@
 """A fake 100ms API, to the letter of its public documentation, as an ASGI application.
 
 Everything under `/v2` asks for a management token. Outside of it, and not of 100ms, are the means to test with:
-`/_sandbox/faults` (`sandbox.servers.faults`), `POST /_sandbox/seed` (`sandbox.hms.seed`) and `GET` or
-`POST /_sandbox/options` (`sandbox.hms.state.Options`).
+`/_sandbox/faults` (`sandbox.servers.faults`), `POST /_sandbox/seed` (`sandbox.hms.seed`), `POST /_sandbox/forget` (what
+came since the start is gone) and `GET` or `POST /_sandbox/options` (`sandbox.hms.state.Options`).
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Hms:
         self._routes = Routes()
         for part in (templates, rooms, assets, self.recordings, webhooks):
             part.routes(self._routes)
+        self._templates, self._rooms, self._assets = templates, rooms, assets
         first_state(state, settings, templates, rooms)
         self._seeder = Seeder(state, templates, rooms, own, settings.hms_room)
 
@@ -92,11 +93,23 @@ class Hms:
     def _control(self, request: Request) -> Json:
         if request.path == f"{_CONTROL}/seed" and request.method == "POST":
             return self._seeder.seed(request.object())
+        if request.path == f"{_CONTROL}/forget" and request.method == "POST":
+            return self._forget()
         if request.path == f"{_CONTROL}/options":
             if request.method == "POST":
                 self._change_options(request.object())
             return asdict(self._state.options)
         raise Refusal(404, "Not Found")
+
+    def _forget(self) -> Json:
+        """Be as at the start again: what came since is gone, and what was going on is given up."""
+        self.recordings.give_up()
+        self._assets.forget()
+        for kind in (self._state.templates, self._state.rooms, self._state.recordings, self._state.events):
+            kind.clear()
+        first_state(self._state, self._settings, self._templates, self._rooms)
+        self._state.save()
+        return {}
 
     def _change_options(self, changes: Json) -> None:
         known = {field.name for field in fields(Options)}

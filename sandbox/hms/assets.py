@@ -30,6 +30,11 @@ class Assets:
         routes.add("GET /recording-assets/{asset_id}", self.get)
         routes.add("GET /recording-assets/{asset_id}/presigned-url", self.presigned_url)
 
+    def forget(self) -> None:
+        """All are gone."""
+        self._state.assets.clear()
+        self._all = Listing(())
+
     def add(
         self, recording: Json, storage: Storage, object_key: str, movie: Movie | None, error: str | None = None
     ) -> Json:
@@ -67,7 +72,7 @@ class Assets:
         if any(request.query.get(name) for name in _FILTERS):
             answer = page(request, filtered(request, self._state.assets.values(), *_FILTERS))
         else:
-            if len(self._all) != len(self._state.assets):  # none is ever taken away
+            if len(self._all) != len(self._state.assets):  # one is taken away only with all others, see `forget`
                 self._all = Listing(self._state.assets.values())
             answer = self._all.page(request)
         return {**answer, "data": [public(asset) for asset in answer["data"]]}

@@ -75,10 +75,14 @@ class Recordings:
             elif recording["status"] in _UNFINISHED:
                 self._begin(self._finish(recording))
 
-    async def close(self) -> None:
-        """Leave unfinished work for `resume`."""
+    def give_up(self) -> None:
+        """Leave unfinished work as it is."""
         for task in list(self._tasks):
             task.cancel()
+
+    async def close(self) -> None:
+        """Leave unfinished work for `resume`."""
+        self.give_up()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def list(self, request: Request) -> Json:

@@ -1,0 +1,418 @@
+"""`recordings doctor` and `recordings watch` on both providers: all well, everything broken at once, parts missing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from recordings.cli import app
+from recordings.stores import Identity, SignedUrl, Store, open_store
+from recordings.upload_settings import Upload, with_upload
+from recordings.watch_heartbeat import VARIABLE
+from sandbox.servers import Sandbox
+from tests.functional.clients import aws, control, eventually, hms
+from tests.functional.google_lab import Lab
+from tests.functional.google_stand import GoogleStand
+from tests.functional.stand import Stand, entered
+
+AnyStand = Stand | GoogleStand
+ONE = pytest.mark.parametrize("scene", ["gcs"], indirect=True)
+"""What is the same on every provider is tried on one: the one whose client is quicker to load."""
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox whose 100ms lists nothing but what these tests make: the doctor looks at the whole workspace."""
+    with Sandbox(tmp_path_factory.mktemp("doctor")) as sandbox, entered(sandbox):
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox(quiet: Sandbox) -> Sandbox:
+    """The databases of these tests lie there too."""
+    return quiet
+
+
+@pytest.fixture(scope="module")
+def lab(quiet: Sandbox) -> Iterator[Lab]:
+    found = Lab(quiet)
+    yield found
+    found.close()
+
+
+@dataclass
+class Scene:
+    """A stand that is registered with a template of its own, and 100ms with nothing else in it."""
+
+    sandbox: Sandbox
+    stand: AnyStand
+    folder: Path
+    api: httpx.Client
+    template: str = ""
+    result: Result = field(init=False)
+
+    def seed(self, kind: str, **entry: Any) -> str:
+        return str(control(self.sandbox, "hms", "POST", "seed", {kind: [entry]})[kind][0])
+
+    def register(self) -> None:
+        self.template = self.seed("templates")
+        self.stand.raw["templateIds"] = [self.template]
+        path = f"/templates/{self.template}/settings"
+        self.api.post(path, json=with_upload(self.api.get(path).json(), Upload.from_outputs(self.stand.outputs)))
+        modes = [{"name": "default", "role": "host", "compositeRecording": {"browserComposite": {"width": 1280}}}]
+        self.api.post(f"/templates/{self.template}/recordings", json=modes)
+
+    def path(self, number: int) -> str:
+        moment = 1785542400000 + number
+        scheme = self.stand.outputs.storage_provider.scheme
+        return f"{scheme}://{self.stand.bucket}/recordings/beam/room/20260801/Rec-room-{moment}.mp4"
+
+    def put(self, path: str) -> str:
+        open_store(self.stand.outputs, Identity.OPERATOR).put(path.split("/", 3)[3], b"xx")
+        return path
+
+    def run(self, *arguments: str, text: str | None = None, env: dict[str, str | None] | None = None) -> Result:
+        file = self.folder / "outputs.json"
+        file.write_text(json.dumps(self.stand.raw))
+        command = [*arguments, "--outputs", str(file)]
+        return CliRunner(env={"DATABASE_URL": None, **(env or {})}).invoke(app, command, input=text)
+
+    def found(self, *arguments: str, **how: Any) -> dict[tuple[str, str], str]:
+        """What `doctor` finds that is not fine: (id, severity) to what was seen, of all of them together."""
+        self.result = result = self.run("doctor", "--json", *arguments, **how)
+        findings: dict[tuple[str, str], str] = {}
+        for one in json.loads(result.stdout)["findings"]:
+            if one["severity"] != "fine":
+                key = (one["id"], one["severity"])
+                findings[key] = " | ".join(filter(None, (findings.get(key), one["seen"], *one["things"])))
+        return findings
+
+    def url(self, signed: SignedUrl) -> list[str]:
+        """The titles of what `doctor --url -` finds; no secret may be in what it prints."""
+        url = signed.reveal()
+        result = self.run("doctor", "--url", "-", "--json", text=url + "\n")
+        assert url.rpartition("=")[2] not in result.output
+        assert "Signature=" not in result.output
+        return [one["title"] for one in json.loads(result.stdout)["findings"]]
+
+
+@pytest.fixture(params=["s3", "gcs"])
+def scene(request: pytest.FixtureRequest, quiet: Sandbox, lab: Lab, tmp_path: Path) -> Iterator[Scene]:
+    stand = Stand.build() if request.param == "s3" else GoogleStand.build(lab)
+    if isinstance(stand, Stand):
+        for who in ("writer", "reader"):
+            stand.raw[f"{who}Principal"] = f"arn:aws:iam::000000000000:user/{stand.bucket}-{who}"
+    control(quiet, "hms", "POST", "forget")
+    with hms(quiet) as api:
+        made = Scene(quiet, stand, tmp_path, api)
+        made.register()
+        yield made
+
+
+def test_sound_stack_has_no_fault(scene: Scene, database: str) -> None:
+    """Nothing is wrong and everything was looked at, the database included; with --strict too."""
+    scene.seed("assets", path=scene.put(scene.path(1)), size=2)
+    synced = scene.run("sync", env={"DATABASE_URL": database})
+    assert synced.exit_code == 0, synced.output
+    env: dict[str, str | None] = {"DATABASE_URL": database}
+    assert scene.found("--strict", env=env) == {}
+    assert scene.result.exit_code == 0
+    assert json.loads(scene.result.stdout)["healthy"] is True
+
+
+def break_everything(scene: Scene) -> None:
+    """One of each kind that this provider's stand can be damaged in, while everything can still be looked at."""
+    stand = scene.stand
+    scene.seed("assets", path=scene.path(1))
+    scene.seed("assets", path=scene.path(2), status="failed")
+    scene.seed("assets", path="s3://100ms-own/c/beam/r/20260801/Rec-r-1785542400000.mp4")
+    scene.put(scene.path(3))
+    scene.seed("rooms", webhook={"url": "https://hook.example/canary"})
+    upload = {"type": "s3", "location": "theirs", "prefix": "x", "credentials": {"key": "k", "secret": "canary"}}
+    scene.seed("rooms", enabled=False, recording_info={"enabled": True, "upload_info": upload})
+    settings = scene.api.get(f"/templates/{scene.template}/settings").json()
+    settings["recording"]["upload"]["prefix"] = "another"
+    settings["recording"]["upload"]["credentials"] = {"key": "AKIAOLD", "secretKey": "canary"}
+    scene.api.post(f"/templates/{scene.template}/settings", json=settings)
+    scene.api.post(f"/templates/{scene.template}/recordings", json=[])
+    stand.suspend_versioning()
+    stand.set_lifecycle("none")
+    stand.allow_public_access()
+    stand.set_cors("https://app.example.com")
+    stand.allow("writer", "put")
+    stand.deactivate("writer")
+
+
+def test_everything_that_is_wrong_is_found_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fault is named with its command; one hides no other; nothing of it is changed, and no secret shown."""
+    monkeypatch.setattr("recordings.reconcile.SETTLING", timedelta(0))
+    break_everything(scene)
+    before = scene.stand.contents()
+    found = scene.found("--origin", "https://other.example")
+    expected = {
+        ("template", "fault"): "prefix is 'another'",
+        ("key", "fault"): "inactive",
+        ("room-storage", "fault"): "(disabled): s3://theirs/x",
+        ("object-missing", "fault"): "1785542400001",
+        ("cors", "fault"): "https://other.example",
+        ("guard", "fault"): "could be made public",
+        ("failures", "warning"): "not told by 100ms",
+        ("at-100ms", "warning"): f"{datetime.now(UTC) + timedelta(days=15):%Y-%m-%d}",
+        ("recording-mode", "warning"): "no recording mode",
+        ("guard", "warning"): "is lost",
+        ("rights", "warning"): "the writer",
+        ("object-unknown", "warning"): "1785542400003",
+        ("room-webhook", "warning"): "https://hook.example",
+    }
+    for key, part in expected.items():
+        assert part in found.get(key, "not found"), key
+    assert {key for key in found if key[1] != "not checked"} == set(expected)
+    assert ("row-missing", "not checked") in found
+    assert scene.result.exit_code == 1
+    assert "canary" not in scene.result.output
+    assert scene.stand.contents() == before
+
+
+def test_parts_that_are_missing_are_not_checked(scene: Scene) -> None:
+    """With no 100ms, no operator and no database the rest is looked at; --strict makes an exit code of it."""
+    nobody: dict[str, str | None] = {name: None for name in scene.sandbox.env if name.startswith(("HMS_", "GOOGLE_AP"))}
+    nobody |= {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true"}
+    nobody |= {"HMS_API_URL": scene.sandbox.env["HMS_API_URL"], "CLOUDSDK_CONFIG": str(scene.folder)}
+    nobody |= {"NO_GCE_CHECK": "true"}
+    found = scene.found("--strict", env=nobody)
+    assert scene.result.exit_code == 1
+    assert json.loads(scene.result.stdout)["healthy"] is None
+    assert {key[1] for key in found} == {"not checked"}
+    assert {"100ms", "template", "room-storage", "failures", "at-100ms", "object-missing", "guard", "key-age"} <= {
+        key[0] for key in found
+    }
+    assert "no 100ms credentials" in found["template", "not checked"] or "HMS_" in found["template", "not checked"]
+
+
+@ONE
+def test_credentials_that_100ms_refuses_are_one_fault(scene: Scene) -> None:
+    """Not one for each thing that needs them."""
+    found = scene.found(env={"HMS_APP_SECRET": "another-secret-that-is-long-enough-for-hs256"})
+    assert [key for key in found if key[1] == "fault"] == [("100ms", "fault")]
+    assert ("template", "not checked") in found
+
+
+def test_bucket_that_is_gone_or_elsewhere_is_the_first_fault(scene: Scene) -> None:
+    """What cannot be told without it is not checked, and no traceback ends the table."""
+    scene.stand.raw["region"] = "us-west1" if scene.stand.provider == "gcs" else "eu-west-1"
+    assert "lies in" in scene.found("--quick")["bucket", "fault"]
+    scene.stand.raw["bucketName"] = "no-such-bucket-anywhere-0"
+    assert ("bucket", "fault") in scene.found("--quick")
+
+
+@ONE
+def test_database_that_was_never_migrated_is_a_fault_and_hides_nothing(scene: Scene, empty_database: str) -> None:
+    """The rest is compared without it."""
+    scene.seed("assets", path=scene.path(1))
+    found = scene.found(env={"DATABASE_URL": empty_database})
+    assert "recordings migrate" in found["database", "fault"]
+    assert ("object-missing", "fault") in found
+
+
+def expire(scene: Scene) -> SignedUrl:
+    return reader(scene).sign(KEY, timedelta(hours=1), at=datetime.now(UTC) - timedelta(hours=2))
+
+
+def revoke(scene: Scene) -> SignedUrl:
+    scene.stand.deactivate("reader")
+    return reader(scene).sign(KEY, timedelta(hours=1))
+
+
+def deny(scene: Scene) -> SignedUrl:
+    scene.stand.deny("reader", "read")
+    return reader(scene).sign(KEY, timedelta(hours=1))
+
+
+def delete(scene: Scene) -> SignedUrl:
+    open_store(scene.stand.outputs, Identity.OPERATOR).delete(KEY)
+    return reader(scene).sign(KEY, timedelta(hours=1))
+
+
+KEY = "recordings/a.mp4"
+CAUSES: dict[str, Callable[[Scene], SignedUrl]] = {
+    "it works": lambda scene: reader(scene).sign(KEY, timedelta(hours=1)),
+    "it has expired": expire,
+    "the recording is gone": delete,
+    "it was signed for something else": lambda scene: reader(scene).sign(KEY, timedelta(hours=1), method="PUT"),
+    "its key may not read this": deny,
+    "its key is refused": revoke,
+}
+
+
+def reader(scene: Scene) -> Store:
+    return open_store(scene.stand.outputs, Identity.READER)
+
+
+def test_reasons_of_a_signed_url_are_told_apart(scene: Scene) -> None:
+    """Expired, wrong key, denied, gone: one after the other, on what the provider really answers."""
+    scene.put(f"s3://x/{KEY}")
+    told = {}
+    for title, damage in CAUSES.items():
+        signed = damage(scene)
+        told[title] = scene.url(signed)[0]
+        if title == "the recording is gone":
+            scene.put(f"s3://x/{KEY}")
+        if title == "its key may not read this" and scene.stand.provider == "s3":
+            iam = aws("iam", scene.sandbox)
+            iam.delete_user_policy(UserName=f"{scene.stand.bucket}-reader", PolicyName="less")
+    assert told == {title: title for title in CAUSES}
+
+
+@pytest.mark.parametrize("scene", ["s3"], indirect=True)
+def test_region_and_archive_of_a_signed_url_on_s3(scene: Scene) -> None:
+    """Google has neither: any region will do in a signature, and every class is read at once."""
+    assert isinstance(scene.stand, Stand)
+    wrong = scene.stand.declared(region="eu-west-1")
+    scene.put(f"s3://x/{KEY}")
+    elsewhere = open_store(wrong.outputs, Identity.READER).sign(KEY, timedelta(hours=1))
+    assert scene.url(elsewhere) == ["it was signed for the wrong region"]
+    scene.stand.s3.put_object(Bucket=scene.stand.bucket, Key="recordings/cold.mp4", Body=b"x", StorageClass="GLACIER")
+    cold = reader(scene).sign("recordings/cold.mp4", timedelta(hours=1))
+    assert scene.url(cold) == ["the recording is archived"]
+    old = reader(scene).sign("recordings/cold.mp4", timedelta(hours=1), at=datetime.now(UTC) - timedelta(hours=2))
+    assert scene.url(old) == ["it has expired", "a new URL would fail too: the recording is archived"]
+
+
+@ONE
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--url", "https://x/?X-Amz-Signature=canary"), "give it on standard input"),
+        (("--url", "-"), "no URL"),
+        (("--origin", "app.example.com"), "legal is scheme://host"),
+        (("--since", "tomorrow"), "no duration"),
+    ],
+)
+def test_bad_input_ends_with_2(scene: Scene, arguments: tuple[str, ...], said: str) -> None:
+    """Before anything is asked; a URL on the command line is never repeated."""
+    result = scene.run("doctor", *arguments, text="canary\n")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "canary" not in result.output
+
+
+class Receiver:
+    """Something that waits for a heartbeat."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        paths = self.paths
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                paths.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/canary"
+
+    def __enter__(self) -> Receiver:
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def record(scene: Scene, room: str, until: str | None) -> None:
+    """Start and stop a recording, and wait for a status."""
+
+    def status() -> str:
+        return str(scene.api.get("/recordings", params={"room_id": room}).json()["data"][0]["status"])
+
+    assert scene.api.post(f"/recordings/room/{room}/start", json={}).status_code == 200
+    eventually(lambda: status() == "running")
+    assert scene.api.post(f"/recordings/room/{room}/stop", json={}).status_code == 200
+    if until:
+        eventually(lambda: status() == until)
+
+
+def watched(scene: Scene, *arguments: str, url: str | None = None) -> tuple[int, dict[str, int], dict[str, Any]]:
+    """Exit code, counts that are not 0, and the whole of what `watch --json` says."""
+    result = scene.run("watch", "--json", *arguments, env={VARIABLE: url})
+    assert "canary" not in result.output
+    said = json.loads(result.stdout)
+    return result.exit_code, {name: count for name, count in said["counts"].items() if count}, said
+
+
+def test_recording_is_watched_from_its_end_to_the_bucket(scene: Scene) -> None:
+    """On its way, late, ok, missing and failed with its reason; a heartbeat and a fresh file only when all is well."""
+    room = scene.seed("rooms", template_id=scene.template)
+    metrics, beat = scene.folder / "recordings.prom", scene.folder / "beat"
+    options = {"asset_delay": 30.0, "webhook": {"url": "http://127.0.0.1:9/"}, "retry_delays": []}
+    control(scene.sandbox, "hms", "POST", "options", options)
+    try:
+        record(scene, room, None)
+        eventually(lambda: watched(scene)[1] == {"on its way": 1})
+        assert watched(scene, "--late", "0s")[:2] == (1, {"late": 1})
+        control(scene.sandbox, "hms", "POST", "options", {"asset_delay": 0.1})
+        other = scene.seed("rooms", template_id=scene.template)
+        record(scene, other, "completed")
+        with Receiver() as receiver:
+            code, counts, _ = watched(scene, "--metrics", str(metrics), "--heartbeat", str(beat), url=receiver.url)
+            assert (code, counts) == (0, {"on its way": 1, "ok": 1})
+            assert receiver.paths == ["/canary"]
+            assert beat.exists()
+            beat.unlink()
+            path = scene.api.get("/recording-assets", params={"room_id": other}).json()["data"][0]["path"]
+            open_store(scene.stand.outputs, Identity.OPERATOR).delete(path.split("/", 3)[3])
+            scene.stand.deactivate("writer")
+            record(scene, scene.seed("rooms", template_id=scene.template), "failed")
+            code, counts, said = watched(scene, "--metrics", str(metrics), "--heartbeat", str(beat), url=receiver.url)
+            assert (code, counts) == (1, {"on its way": 1, "missing": 1, "failed": 1})
+            assert [one["reason"] for one in said["recordings"] if one["state"] == "failed"] == ["UPLOAD_ERROR"]
+            assert len(receiver.paths) == 1
+            assert not beat.exists()
+    finally:
+        control(scene.sandbox, "hms", "POST", "options", {"asset_delay": 0.5, "webhook": None})
+    assert 'reason="UPLOAD_ERROR"} 1.0' in metrics.read_text()
+    table = scene.run("watch").stdout
+    assert "UPLOAD_ERROR: 100ms could not upload" in table
+
+
+@ONE
+def test_recording_of_another_template_is_left_out(scene: Scene) -> None:
+    """The stack watches its own templates, and alarms for no other."""
+    mine = scene.seed("rooms", template_id=scene.template)
+    theirs = scene.seed("rooms", template_id=scene.seed("templates"))
+    for room in (mine, theirs):
+        scene.seed("assets", path="s3://100ms-own/x.mp4", room_id=room)
+    code, counts, said = watched(scene)
+    assert (code, counts, said["others"]) == (1, {"missing": 1}, 1)
+    assert said["recordings"][0]["room_id"] == mine
+
+
+@ONE
+def test_watch_that_cannot_ask_writes_nothing(scene: Scene) -> None:
+    """An old file and a heartbeat that stays away are the alarm; the exit code is that of a refusal."""
+    metrics = scene.folder / "m.prom"
+    metrics.write_text("old\n")
+    refused = {"HMS_APP_SECRET": "another-secret-that-is-long-enough-for-hs256"}
+    result = scene.run("watch", "--metrics", str(metrics), env={**refused})
+    assert result.exit_code == 3
+    assert metrics.read_text() == "old\n"
+    for arguments in (("--metrics", "/no/such/folder/m.prom"), ("--since", "2999-01-01"), ("--late", "soon")):
+        assert scene.run("watch", *arguments).exit_code == 2
