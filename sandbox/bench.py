@@ -26,6 +26,8 @@ from sandbox.servers import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 3
+_LIMITS = ((4.0, 2.0), (None, None))
+"""Seconds that `up` and `preview` may take: of the embedded engine, of the real CLI."""
 _PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "recordings", "sandbox", ".venv")
 
 
@@ -56,18 +58,12 @@ class Engine:
         """Run one command of the engine on the stack `dev`; gives what it took. Raises SystemExit if it fails."""
         return _timed([*self.command, *arguments, "--stack", "dev", "--non-interactive"], self.env, self.project)
 
-    def figures(self, *, limits: tuple[float, float] | None) -> list[Figure]:
-        """`up` of the S3 stack from nothing and `preview` with no change, in turn."""
-        up, preview = [], []
-        for _ in range(RUNS + 1):
-            up.append(self.seconds("up", "--yes", "--skip-preview"))
-            preview.append(self.seconds("preview"))
-            self.seconds("destroy", "--yes", "--skip-preview")
-        most = limits or (None, None)
-        return [
-            Figure(f"S3 `up`, {self.name}", up[1:], most[0]),
-            Figure(f"S3 `preview` with no change, {self.name}", preview[1:], most[1]),
-        ]
+    def round(self) -> tuple[float, float]:
+        """Seconds for `up` of the S3 stack from nothing and for `preview` with no change."""
+        up = self.seconds("up", "--yes", "--skip-preview")
+        preview = self.seconds("preview")
+        self.seconds("destroy", "--yes", "--skip-preview")
+        return up, preview
 
 
 def main() -> None:
@@ -76,20 +72,32 @@ def main() -> None:
     figures = [Figure("`make demo`, installed", [_demo() for _ in range(RUNS)], 30.0)]
     with _folder("bench-sandbox-") as folder, Sandbox(folder) as sandbox:
         embedded = _engine("embedded engine", [sys.executable, "-m", "sandbox"], sandbox, folder)
-        figures += embedded.figures(limits=(4.0, 2.0))
         real = _real(sandbox, folder)
-        others = real.figures(limits=None) if real else []
-    console.print(_table([*figures, *others]))
+        mine, *theirs = _in_turn([embedded, real] if real else [embedded])
+    console.print(_table([*figures, *mine, *(figure for others in theirs for figure in others)]))
     if not real:
         console.print("real CLI: not run, there is no `pulumi` on PATH")
-    for mine, theirs in zip(figures[1:], others, strict=False):
-        console.print(f"{mine.name}: {theirs.median / mine.median:.1f} times as fast as the real CLI")
+    for others in theirs:
+        for quick, slow in zip(mine, others, strict=True):
+            console.print(f"{quick.name}: {slow.median / quick.median:.1f} times as fast as the real CLI (at least 3)")
     console.print()
     console.print(_facts([*bench_signing.figures(), *bench_sync.figures(), *bench_web.figures()]))
 
 
 def _demo() -> float:
     return _timed(["make", "--silent", "demo"], dict(os.environ), ROOT)
+
+
+def _in_turn(engines: list[Engine]) -> list[list[Figure]]:
+    """The figures of each engine, measured side by side: what else the machine does slows all of them alike."""
+    rounds = [[engine.round() for engine in engines] for _ in range(RUNS + 1)][1:]
+    return [
+        [
+            Figure(f"S3 `up`, {engine.name}", [taken[place][0] for taken in rounds], limit_up),
+            Figure(f"S3 `preview` with no change, {engine.name}", [taken[place][1] for taken in rounds], limit_preview),
+        ]
+        for place, (engine, (limit_up, limit_preview)) in enumerate(zip(engines, _LIMITS, strict=False))
+    ]
 
 
 def _real(sandbox: Sandbox, folder: Path) -> Engine | None:
