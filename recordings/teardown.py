@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from recordings.errors import BucketNotFoundError, CheckFailedError, ObjectNotFoundError, UsageError
+from recordings.errors import BucketNotFoundError, CheckFailedError, HmsError, ObjectNotFoundError, UsageError
 from recordings.guards import check_cloud
 from recordings.outputs import KeySlot, KeyStatus, StackOutputs
 from recordings.plans import Plan, Step
@@ -25,7 +25,7 @@ from recordings.stores import deactivate_key
 from recordings.teardown_bucket import Contents, contents, empty
 from recordings.teardown_waiting import NAME as MEMORY
 from recordings.teardown_waiting import Recorders, Waiting, wait_for_recordings, wait_title
-from recordings.upload_settings import Upload, points_at
+from recordings.upload_settings import Upload, check_form, points_at
 
 NOT_FOUND: Final = "not found at 100ms"
 
@@ -216,4 +216,13 @@ def templates_using(place: Place) -> list[str]:
     """Every template of the workspace that points at the bucket, whoever registered it."""
     wanted = Upload.from_outputs(place.outputs)
     settings = ((template.id, place.client.template_settings(template.id)) for template in place.client.templates())
-    return [id_ for id_, document in settings if points_at(document, wanted)]
+    return [id_ for id_, document in settings if _has_form(document) and points_at(document, wanted)]
+
+
+def _has_form(settings: Mapping[str, Any]) -> bool:
+    """Whether they are of the documented form; others are another's fault, and no reason to keep a stack."""
+    try:
+        check_form(settings)
+    except HmsError:
+        return False
+    return True

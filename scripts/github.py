@@ -163,10 +163,11 @@ def comment(
     title: TitleOption = "",
     number: Annotated[int | None, typer.Option(help="Pull request; else the one that started the job.")] = None,
 ) -> None:
-    """Write one comment on a pull request; again and again the same one."""
+    """Write one comment on a pull request, again and again the same one; the job's summary gets it too."""
 
     def action() -> None:
         body = headed(title, _joined(report))
+        write_summary(body)
         which = number if number is not None else pull_request()
         print(Repository.from_environment(os.environ).comment(which, marker, body))
 

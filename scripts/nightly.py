@@ -49,7 +49,8 @@ class Task:
 TASKS: Final = (
     Task(["sync", "--since", "3d"], "rows of what 100ms recorded lately", needs="DATABASE_URL"),
     Task(["reconcile"], "what is missing in database, bucket or 100ms", needs="DATABASE_URL"),
-    Task(["rotate", "--advance"], "the step of a key rotation that is due"),
+    Task(["rotate", "--advance"], "the step that is due of rotating the key of 100ms"),
+    Task(["rotate", "--reader", "--advance"], "and of rotating the key that signs"),
     Task(["watch"], "finished recordings that did not arrive"),
     Task(["doctor"], "everything else that can be wrong"),
     Task(

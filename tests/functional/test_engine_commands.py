@@ -130,6 +130,9 @@ def test_secret_configuration_is_encrypted_and_comes_back(shell: Shell) -> None:
     assert shell.run("config", "get", "note").strip() == "canary-note"
     assert "canary-note" not in shell.run("up", "--yes")
     assert json.loads(shell.run("stack", "output", "note", "--json", "--show-secrets")) == "canary-note"
+    shown = json.loads(shell.run("config", "--json"))
+    assert shown[f"{shell.name}:note"] == {"secret": True}
+    assert shown["aws:region"] == {"value": "us-east-1", "secret": False}
 
 
 def test_import_takes_over_and_protects(shell: Shell) -> None:
@@ -141,7 +144,11 @@ def test_import_takes_over_and_protects(shell: Shell) -> None:
     assert entry["protect"] is True
     digest = json.loads(shell.run("preview", "--json"))
     assert not [step for step in digest["steps"] if step["op"] in ("delete", "replace")]
-    shell.run("up", "--yes", "--skip-preview")
+    listing = [sys.executable, "-m", "sandbox", "stack", "ls", "--json", "--cwd", str(shell.folder)]
+    listed = subprocess.run(listing, cwd=ROOT, env=shell.env, capture_output=True, text=True, check=True).stdout
+    assert json.loads(listed) == [{"name": "dev", "current": False, "resourceCount": len(_resources(shell))}]
+    shell.run("destroy", "--yes", "--skip-preview", ends=1)
+    shell.run("state", "unprotect", "--all", "--yes")
 
 
 def test_update_killed_in_the_middle_leaves_nothing_behind(shell: Shell) -> None:
