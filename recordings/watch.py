@@ -17,6 +17,8 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Final, TypeVar
 
+from recordings.catalog_entries import CatalogEntry, entry_of
+from recordings.doctor.assets import backfilled_key
 from recordings.errors import HmsNotFoundError, ObjectNotFoundError, UsageError
 from recordings.hms import HmsClient
 from recordings.hms_models import ACTIVE, Recording, RecordingAsset
@@ -105,9 +107,11 @@ class Seen:
     assets: Sequence[RecordingAsset]
     reasons: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, ObjectInfo | None] = field(default_factory=dict)
-    """None: it is not there."""
+    """By asset id, of what lies in the stack's bucket or may have been moved there; None: it is not there."""
     others: frozenset[str] = frozenset()
     """Rooms whose template is not the stack's."""
+    erased: frozenset[str] = frozenset()
+    """Assets that `recordings erase` erased."""
     keeps_days: int | None = None
     """After how many days the bucket's lifecycle deletes recordings, None for never."""
 
@@ -119,24 +123,29 @@ def watch(
     window: Window,
     *,
     keeps_days: Callable[[], int | None] = lambda: None,
+    erased: Callable[[Sequence[CatalogEntry]], frozenset[str]] = lambda _: frozenset(),
     tick: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Ask 100ms and the bucket, and judge. Raises HmsError and StoreError: what could not be asked is no result.
 
-    `keeps_days`, after how many days the bucket deletes recordings, is asked for only where one is not there; `tick`
-    is called with how many objects were looked for.
+    `keeps_days` (after how many days the bucket deletes recordings) and `erased` (which ones were erased on purpose)
+    are asked only where one is not there; `tick` is called with how many objects were looked for.
     """
     recordings = list(_since(hms.recordings(), window.since - _OVERLAP))
     assets = list(_since(hms.recording_assets(), window.since))
     home = Home.of(outputs)
-    ours = {asset.id: path for asset in assets if asset.status != "failed" and (path := _place(asset, home))}
+    keys = {asset.id: key for asset in assets if asset.status != "failed" and (key := _key(asset, home))}
     objects: dict[str, ObjectInfo | None] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for id_, info in zip(ours, pool.map(lambda path: _head(reader, path), ours.values()), strict=True):
+        for id_, info in zip(keys, pool.map(lambda key: _head(reader, key), keys.values()), strict=True):
             objects[id_] = info
             tick(len(objects))
     days = keeps_days() if None in objects.values() else None
     seen = Seen(recordings, assets, _reasons(hms, recordings, assets, window), objects, keeps_days=days)
+    gone = {one.id for one in judge(seen, window, home).watched if one.state is State.MISSING}
+    if gone:
+        entries = [entry_of(asset, home, window.now)[0] for asset in assets if asset.id in gone]
+        seen = replace(seen, erased=erased(entries))
     strays = {one.room_id for one in judge(seen, window, home).watched if one.state is not State.OK and one.room_id}
     others = frozenset(room for room in strays if not _is_ours(hms, room, outputs.template_ids))
     return judge(replace(seen, others=others), window, home)
@@ -169,16 +178,19 @@ def _judge_asset(asset: RecordingAsset, seen: Seen, window: Window, home: Home, 
     if asset.status == "failed":
         reason = _told(seen.reasons, asset.job_id, asset.session_id)
         return as_(State.FAILED, explain(reason), reason)
-    if asset.id not in seen.objects:
-        return as_(State.MISSING, f"it lies elsewhere: {_bucket_of(asset.path)}")
-    info = seen.objects[asset.id]
+    if asset.id in seen.erased:
+        return as_(State.OK, "erased on purpose")
+    info, path = seen.objects.get(asset.id), _place(asset, home)
+    if path is None:
+        is_moved = info is not None and asset.size in (None, info.size)
+        elsewhere = f"it lies elsewhere: {_bucket_of(asset.path)}"
+        return as_(State.OK, "moved into the bucket") if is_moved else as_(State.MISSING, elsewhere)
     if info is None:
         days, made = seen.keeps_days, asset.created_at
         if days is not None and made is not None and window.now - made >= timedelta(days=days):
             return as_(State.OK, f"deleted after {days} days, as the bucket's lifecycle says")
         return as_(State.MISSING, f"100ms says it is there, the bucket has no {asset.path}")
-    path = _place(asset, home)
-    is_whole = path is None or path.kind is RecordingKind.HLS_VOD or asset.size in (None, info.size)
+    is_whole = path.kind is RecordingKind.HLS_VOD or asset.size in (None, info.size)
     if not is_whole:
         return as_(State.MISSING, f"not whole: 100ms says {asset.size} bytes, the bucket has {info.size}")
     return as_(State.OK, asset.path)
@@ -230,9 +242,15 @@ def _place(asset: RecordingAsset, home: Home) -> RecordingPath | None:
     return None
 
 
-def _head(reader: Store, path: RecordingPath) -> ObjectInfo | None:
+def _key(asset: RecordingAsset, home: Home) -> str | None:
+    """Where it lies in the stack's bucket, or lies once a backfill has moved it; None where it cannot."""
+    path = _place(asset, home)
+    return path.key if path else backfilled_key(asset.path, home, asset.room_id)
+
+
+def _head(reader: Store, key: str) -> ObjectInfo | None:
     try:
-        return reader.head(path.key)
+        return reader.head(key)
     except ObjectNotFoundError:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,12 +16,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from recordings.catalog_entries import CatalogEntry
 from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.sync import parse_since
 from recordings.cli.tables import show_table
 from recordings.doctor.objects import keeps_days
 from recordings.durations import parse_duration, show_duration
-from recordings.errors import CheckFailedError, ConfigurationError, StoreError, UsageError
+from recordings.errors import CheckFailedError, ConfigurationError, DatabaseError, StoreError, UsageError
+from recordings.extras import needs
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
@@ -71,7 +73,7 @@ def command(
         loaded, frame = load_outputs(stack, outputs), Frame(as_json)
         with HmsClient(credentials, tell=frame.tell) as hms, _counting(frame) as tick:
             reader, keeps = open_store(loaded, Identity.READER), partial(_keeps_days, loaded, frame)
-            report = look(loaded, hms, reader, window, keeps_days=keeps, tick=tick)
+            report = look(loaded, hms, reader, window, keeps_days=keeps, erased=partial(_erased, frame), tick=tick)
         if metrics is not None:
             write_whole(metrics, render(report, window, loaded))
         if not report.alarms:
@@ -143,6 +145,21 @@ def _keeps_days(outputs: StackOutputs, frame: Frame) -> int | None:
         frame.tell("no operator login: what the bucket's lifecycle deleted counts as missing")
         return None
     return keeps_days(((rule.prefix, rule.expires_days) for rule in rules), outputs.path_prefix)
+
+
+def _erased(frame: Frame, entries: Sequence[CatalogEntry]) -> frozenset[str]:
+    """Which of these were erased, where a database can say it; without one, none were."""
+    if not os.environ.get("DATABASE_URL", "").strip():
+        return frozenset()
+    try:
+        with needs("db"):
+            from recordings.catalog import Catalog
+            from recordings.database import connect, database_url
+        with connect(database_url(os.environ)) as connection:
+            return Catalog(connection).erased(entries)
+    except (DatabaseError, ConfigurationError) as error:
+        frame.tell(f"what was erased counts as missing: {error}", style="yellow")
+        return frozenset()
 
 
 @contextmanager

@@ -8,13 +8,14 @@ storage. The list comes newest first, so that the walk ends where the time of in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from recordings.catalog_entries import HMS, Standing, entry_of
+from recordings.backfill.moves import KEPT, destination
+from recordings.catalog_entries import HMS, CatalogEntry, Standing, entry_of
 from recordings.doctor.findings import Finding, Severity, fine, shown
 from recordings.errors import HmsNotFoundError, UsageError
 from recordings.hms import HmsClient
@@ -24,8 +25,6 @@ from recordings.shown import size as shown_size
 from recordings.upload_settings import upload_of
 from recordings.watch_reasons import UNKNOWN, explain
 
-RETENTION: Final = timedelta(days=15)
-"""How long 100ms keeps what is in its own storage."""
 SOON: Final = timedelta(days=3)
 FAILURES: Final = "failed recordings"
 AT_HMS: Final = "recordings in 100ms' storage"
@@ -36,16 +35,19 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Kept:
-    """A recording in 100ms' storage; `lost` is the day (UTC) on which 100ms deletes it, `size` in bytes."""
+    """A recording in 100ms' storage; `lost` is the day (UTC) on which 100ms deletes it.
 
-    asset_id: str
+    `key` is where a backfill puts it, None where it cannot; 100ms goes on listing it after that.
+    """
+
+    entry: CatalogEntry
     lost: date
-    size: int
-    room_id: str | None
     place: Place
+    key: str | None
 
     def __str__(self) -> str:
-        return f"{self.lost:%Y-%m-%d}: {self.asset_id}, {shown_size(self.size)}, room {self.room_id or 'unknown'}"
+        entry = self.entry
+        return f"{self.lost:%Y-%m-%d}: {entry.asset_id}, {shown_size(entry.size)}, room {entry.room_id or 'unknown'}"
 
 
 @dataclass
@@ -63,7 +65,7 @@ class AssetFacts:
     @property
     def earliest(self) -> datetime:
         """What is older than this is of no interest."""
-        return min(self.since, self.now - RETENTION)
+        return min(self.since, self.now - KEPT)
 
     def clear(self) -> None:
         """Begin again."""
@@ -83,12 +85,12 @@ class AssetFacts:
             return
         entry, standing = entry_of(asset, self.home, self.now)
         if entry.storage_provider == HMS and standing is Standing.ELSEWHERE and created is not None:
-            lost = created + RETENTION
+            lost = created + KEPT
             if lost > self.now:
                 with suppress(UsageError):
                     at = parse(asset.path)
-                    place = (at.scheme, at.bucket)
-                    self.kept.append(Kept(asset.id, lost.date(), asset.size or 0, asset.room_id, place))
+                    key = backfilled_key(asset.path, self.home, asset.room_id)
+                    self.kept.append(Kept(entry, lost.date(), (at.scheme, at.bucket), key))
 
 
 def noting(assets: Iterable[RecordingAsset], facts: AssetFacts) -> Iterator[RecordingAsset]:
@@ -96,6 +98,14 @@ def noting(assets: Iterable[RecordingAsset], facts: AssetFacts) -> Iterator[Reco
     for asset in assets:
         facts.note(asset)
         yield asset
+
+
+def backfilled_key(path: str, home: Home, room_id: str | None) -> str | None:
+    """Where a backfill puts what 100ms has at `path`; None for what it cannot move."""
+    try:
+        return destination(parse(path).key, home, room_id)
+    except UsageError:
+        return None
 
 
 def storages(hms: HmsClient) -> set[Place]:
@@ -122,15 +132,15 @@ def judge_failures(facts: AssetFacts, reasons: dict[str, str], repair: str) -> I
         yield Finding("failures", FAILURES, severity, f"{count:,} failed: {explain(reason)}", repair, shown(names))
 
 
-def judge_kept(facts: AssetFacts, elsewhere: set[Place], select: str, *, every: bool = False) -> Iterator[Finding]:
-    """What is lost first comes first; `elsewhere` are places that are not 100ms' own."""
-    kept = sorted((k for k in facts.kept if k.place not in elsewhere), key=lambda k: (k.lost, k.asset_id))
+def judge_kept(kept: Sequence[Kept], now: datetime, select: str, *, every: bool = False) -> Iterator[Finding]:
+    """What is left to move, lost first coming first."""
+    kept = sorted(kept, key=lambda k: (k.lost, k.entry.asset_id))
     if not kept:
-        yield fine("at-100ms", AT_HMS, f"none of the last {RETENTION.days} days")
+        yield fine("at-100ms", AT_HMS, f"none of the last {KEPT.days} days")
         return
     first = kept[0].lost
-    severity = Severity.FAULT if first <= (facts.now + SOON).date() else Severity.WARNING
-    total = shown_size(sum(k.size for k in kept))
+    severity = Severity.FAULT if first <= (now + SOON).date() else Severity.WARNING
+    total = shown_size(sum(k.entry.size or 0 for k in kept))
     seen = f"{len(kept):,} ({total}); the first is lost on {first:%Y-%m-%d}, the last on {kept[-1].lost:%Y-%m-%d}"
     things = [str(k) for k in kept]
     repair = f"recordings backfill {select}"

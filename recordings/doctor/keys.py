@@ -88,7 +88,7 @@ def judge(role: Role, issued: Iterable[IssuedKey], now: datetime, select: str) -
     """What is to say of the keys that the provider has for a role, and of those that it no longer has."""
     there = {key.id: key for key in issued}
     yield from _against_slots(role, there, select)
-    rotate = f"recordings rotate {select}{role.rotate}"
+    rotate = f"recordings rotate {_by_stack(select)}{role.rotate}"
     for key in there.values():
         age, title = now - key.created, f"age of the {role.name}'s key {key.id}"
         if key.active and age > MAX_AGE:
@@ -118,9 +118,14 @@ def _against_slots(role: Role, there: Mapping[str, IssuedKey], select: str) -> I
         yield Finding("key-age", f"other keys of the {role.name}", Severity.WARNING, seen, repair, tuple(strange))
     active = [slot for slot, key in role.slots.items() if key.status is KeyStatus.ACTIVE]
     if len(active) > 1:
-        repair = f"recordings rotate {select}{role.rotate} --advance"
+        repair = f"recordings rotate {_by_stack(select)}{role.rotate} --advance"
         seen = f"{' and '.join(sorted(active))} are active: that is for a rotation alone"
         yield Finding("key-age", f"two keys of the {role.name}", Severity.WARNING, seen, repair)
+
+
+def _by_stack(select: str) -> str:
+    """`recordings rotate` changes a stack's file, so that outputs alone do not do."""
+    return select if select.startswith("--stack") else "--stack NAME"
 
 
 def _use(key: IssuedKey) -> str:

@@ -7,43 +7,62 @@ that nobody knows.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import takewhile
-from typing import Final
+from tempfile import TemporaryFile
+from typing import Final, TextIO
 
-from recordings.catalog_entries import CatalogEntry
+from recordings.catalog_entries import HMS, CatalogEntry
 from recordings.doctor import assets
 from recordings.doctor.assets import AssetFacts, Place
 from recordings.doctor.findings import Finding, Look, Severity, fine, look, not_checked
 from recordings.doctor.patient import HMS_FIX, Patient
-from recordings.errors import DatabaseError, StoreError
+from recordings.errors import DatabaseError, ObjectNotFoundError, StoreError
 from recordings.hms_models import RecordingAsset
 from recordings.hms_wire import PAGE
 from recordings.paths import Home
 from recordings.reconcile import Findings as Gaps
 from recordings.reconcile import Gap, Rows, reconcile
-from recordings.stores import ObjectInfo, open_source
+from recordings.stores import ObjectInfo, Store, open_source
 from recordings.watch_reasons import reasons
 
 MISSING: Final = "recordings in the bucket"
 UNKNOWN: Final = "objects that nobody knows"
 ROWS: Final = "rows"
+_AT_ONCE: Final = 8
 QUICK: Final = "--quick leaves out what goes through every object"
 
 
 class NoRows:
-    """In the place of a database: nothing is known, and nothing written."""
+    """In the place of a database: nothing is written, and what a backfill may have moved into the bucket is known.
+
+    With a database its row says so; here the place where it would lie is kept, in a temporary file.
+    """
+
+    def __init__(self, home: Home, spool: TextIO) -> None:
+        self._home = home
+        self._file = spool
 
     def write(self, entries: Sequence[CatalogEntry]) -> list[tuple[str, bool]]:
         """Nothing is missing."""
+        for entry in entries:
+            if entry.storage_provider == HMS and entry.file_path:
+                key = assets.backfilled_key(entry.file_path, self._home, entry.room_id)
+                if key is not None:
+                    self._file.write(json.dumps([entry.asset_id, self._home.path(key)]) + "\n")
         return []
 
     def scan(self) -> Iterator[CatalogEntry]:
-        """No row."""
-        return iter(())
+        """What may have been moved; `failed`, since it need not be there."""
+        self._file.seek(0)
+        for line in self._file:
+            asset_id, path = json.loads(line)
+            yield CatalogEntry(asset_id, self._home.provider.value, file_path=path, status="failed")
 
     def erased(self, entries: Sequence[CatalogEntry]) -> frozenset[str]:
         """None."""
@@ -123,7 +142,7 @@ def _walked(patient: Patient, walk: Walk, facts: AssetFacts) -> Iterator[Finding
         return
     if walk.database is None:
         yield not_checked("row-missing", ROWS, walk.no_database, "set DATABASE_URL, as for `recordings sync`")
-        yield from _compared(patient, walk, facts, NoRows(), with_rows=False)
+        yield from _without_rows(patient, walk, facts)
         return
     try:
         with walk.database() as rows:
@@ -132,7 +151,12 @@ def _walked(patient: Patient, walk: Walk, facts: AssetFacts) -> Iterator[Finding
         yield Finding("database", "database", Severity.FAULT, str(error), "recordings migrate")
         yield not_checked("row-missing", ROWS, "the database cannot be used")
         facts.clear()
-        yield from _compared(patient, walk, facts, NoRows(), with_rows=False)
+        yield from _without_rows(patient, walk, facts)
+
+
+def _without_rows(patient: Patient, walk: Walk, facts: AssetFacts) -> Iterator[Finding]:
+    with TemporaryFile("w+", encoding="utf-8") as spool:
+        yield from _compared(patient, walk, facts, NoRows(facts.home, spool), with_rows=False)
 
 
 def _compared(patient: Patient, walk: Walk, facts: AssetFacts, rows: Rows, *, with_rows: bool) -> Iterator[Finding]:
@@ -145,6 +169,8 @@ def _compared(patient: Patient, walk: Walk, facts: AssetFacts, rows: Rows, *, wi
     days = retention(patient)
     kept_since = facts.now - timedelta(days=days) if days is not None else None
     gaps = reconcile(home, listed, objects, rows, tick=walk.tick, now=lambda: facts.now, kept_since=kept_since)
+    erased = rows.erased([kept.entry for kept in facts.kept])
+    facts.kept = [kept for kept in facts.kept if kept.entry.asset_id not in erased]
     yield from judge(gaps, patient.select, with_rows=with_rows)
 
 
@@ -157,7 +183,19 @@ def _kept(
     patient: Patient, facts: AssetFacts, rooms_storages: Callable[[], set[Place]], every: bool
 ) -> Iterator[Finding]:
     elsewhere = assets.storages(patient.need_hms()) | rooms_storages() if facts.kept else set()
-    yield from assets.judge_kept(facts, elsewhere, patient.select, every=every)
+    left = [kept for kept in facts.kept if kept.place not in elsewhere]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        is_here = pool.map(lambda kept: _is_here(patient.reader, kept), left)
+        left = [kept for kept, here in zip(left, is_here, strict=True) if not here]
+    yield from assets.judge_kept(left, facts.now, patient.select, every=every)
+
+
+def _is_here(reader: Store, kept: assets.Kept) -> bool:
+    """Whether a backfill has moved it."""
+    try:
+        return kept.key is not None and reader.head(kept.key).size == (kept.entry.size or 0)
+    except ObjectNotFoundError:
+        return False
 
 
 def recent(listed: Iterable[RecordingAsset], facts: AssetFacts) -> Iterator[RecordingAsset]:

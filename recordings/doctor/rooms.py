@@ -31,7 +31,9 @@ class RoomFacts:
     elsewhere: list[str] = field(default_factory=list)
     """With a bucket that is not the stack's, or 100ms' storage."""
     here: list[str] = field(default_factory=list)
-    """With the stack's bucket, and a key that no registration renews."""
+    """With the stack's bucket, and a key that is not the registered one, or not shown: no registration renews it."""
+    current: int = 0
+    """With the stack's bucket and the registered key."""
     webhooks: list[str] = field(default_factory=list)
     storages: set[tuple[str, str]] = field(default_factory=set)
     """Type and location of each storage that a room has of its own."""
@@ -68,16 +70,18 @@ def gather(rooms: Iterable[Room], outputs: StackOutputs, whole: HmsClient | None
 
 def judge_storage(facts: RoomFacts, select: str) -> Iterator[Finding]:
     """Rooms elsewhere lose recordings; rooms here have a key that rotation must be told to renew."""
-    repair = f"recordings rooms {select}"
     if facts.elsewhere:
         seen = f"{len(facts.elsewhere):,} of {facts.seen:,} have storage of their own that is not this bucket"
+        repair = f"recordings rooms {select} lists them; with --update --room ID one gets this bucket"
         yield Finding("room-storage", TITLE, Severity.FAULT, seen, repair, shown(facts.elsewhere))
     if facts.here:
-        seen = f"{len(facts.here):,} of {facts.seen:,} have this bucket as their own, with a key of their own"
-        repair_keys = f"{repair}, and recordings rotate with --rooms"
-        yield Finding("room-storage", "keys of rooms", Severity.WARNING, seen, repair_keys, shown(facts.here))
+        seen = f"{len(facts.here):,} of {facts.seen:,} have this bucket as their own, with what may be an old key"
+        repair = f"recordings rooms {select} --update"
+        yield Finding("room-storage", "keys of rooms", Severity.WARNING, seen, repair, shown(facts.here))
     if not facts.elsewhere and not facts.here:
-        yield fine("room-storage", TITLE, f"{facts.seen:,} rooms, none with storage of its own")
+        yield fine(
+            "room-storage", TITLE, f"{facts.seen:,} rooms, {facts.current:,} with this bucket as their own, up to date"
+        )
 
 
 def judge_webhooks(facts: RoomFacts, select: str) -> Iterator[Finding]:
@@ -101,10 +105,10 @@ def _note(room: Room, outputs: StackOutputs, facts: RoomFacts) -> None:
         facts.elsewhere.append(f"{_name(room)}: {place}")
         return
     key = upload.credentials.key if upload.credentials else None
-    named = "key not shown" if key is None else f"key {key}"
     if key == outputs.writer_access_key_id:
-        named += ", the registered one"
-    facts.here.append(f"{_name(room)}: {place}, {named}")
+        facts.current += 1
+        return
+    facts.here.append(f"{_name(room)}: {place}, {'key not shown' if key is None else f'key {key}'}")
 
 
 def _name(room: Room) -> str:

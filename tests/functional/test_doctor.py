@@ -395,14 +395,20 @@ def test_recording_is_watched_from_its_end_to_the_bucket(scene: Scene) -> None:
 
 @ONE
 def test_recording_of_another_template_is_left_out(scene: Scene) -> None:
-    """The stack watches its own templates, and alarms for no other."""
+    """The stack watches its own templates, and alarms for no other; nor for what was moved into the bucket since."""
     mine = scene.seed("rooms", template_id=scene.template)
     theirs = scene.seed("rooms", template_id=scene.seed("templates"))
     for room in (mine, theirs):
-        scene.seed("assets", path="s3://100ms-own/x.mp4", room_id=room)
+        scene.seed("assets", path=f"s3://100ms-own/c/beam/{room}/20260801/Rec-{room}-1.mp4", room_id=room, size=2)
     code, counts, said = watched(scene)
     assert (code, counts, said["others"]) == (1, {"missing": 1}, 1)
     assert said["recordings"][0]["room_id"] == mine
+    assert scene.found()["at-100ms", "warning"].startswith("2 (")
+    for room in (mine, theirs):
+        scene.put(f"s3://x/recordings/beam/{room}/20260801/Rec-{room}-1.mp4")
+    code, counts, _ = watched(scene)
+    assert (code, counts) == (0, {"ok": 2}), "a backfill has moved them; 100ms goes on naming the place before"
+    assert scene.found() == {("row-missing", "not checked"): "DATABASE_URL is not set"}
 
 
 @ONE

@@ -228,13 +228,14 @@ def test_recording_at_100ms_is_named_with_the_day_on_which_it_is_lost() -> None:
         asset("failed", day, status="failed"),
         asset("odd", day, "no path"),
     )
-    (found,) = assets.judge_kept(facts, {("s3", "theirs")}, SELECT)
+    left = [kept for kept in facts.kept if kept.place != ("s3", "theirs")]
+    (found,) = assets.judge_kept(left, NOW, SELECT)
     assert found.severity is Severity.FAULT, "one of them is lost within three days"
     assert [thing[:15] for thing in found.things] == ["2026-08-21: old", "2026-09-03: you"]
     assert found.repair == "recordings backfill --stack dev"
-    (later,) = assets.judge_kept(walked(asset("young", day)), set(), SELECT)
+    (later,) = assets.judge_kept(walked(asset("young", day)).kept, NOW, SELECT)
     assert later.severity is Severity.WARNING
-    (none,) = assets.judge_kept(walked(asset("ours", day, ours)), set(), SELECT)
+    (none,) = assets.judge_kept(walked(asset("ours", day, ours)).kept, NOW, SELECT)
     assert none.severity is Severity.FINE
 
 
