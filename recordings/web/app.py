@@ -58,7 +58,7 @@ def create_app(
     downloads = Downloads(outputs)
     services = Services(downloads, database_url, hms, life)
     way_in = [] if webhook is None else [webhook_route(webhook, services.ingest())]
-    web = Web(services, Gate(authorise), Pages(downloads))
+    web = Web(services, Gate(authorise), Pages(downloads), webhook.header if webhook else None)
     open_to_some = [
         Route("/", web.page),
         Route("/page.css", web.css),
@@ -86,10 +86,11 @@ async def _shut(request: Request) -> Response:
 class Web:
     """The handlers."""
 
-    def __init__(self, services: Services, gate: Gate, pages: Pages) -> None:
+    def __init__(self, services: Services, gate: Gate, pages: Pages, webhook_header: str | None) -> None:
         self.services = services
         self._gate = gate
         self._pages = pages
+        self._webhook_header = webhook_header
 
     async def recordings(self, request: Request) -> Response:
         """`GET /recordings`: a page of those that the caller may see, newest first."""
@@ -129,7 +130,7 @@ class Web:
     async def openapi(self, request: Request) -> Response:
         """`GET /openapi.json`."""
         await self._gate.check(request, Action.LIST)
-        return JSONResponse(description(request.scope.get("root_path", "")))
+        return JSONResponse(description(request.scope.get("root_path", ""), self._webhook_header))
 
     async def _catalog(self) -> AsyncCatalog:
         return (await self.services.tools()).catalog

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from recordings.webhook import PATH as WEBHOOK
+
 _ERROR: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["error"],
@@ -62,6 +64,12 @@ _PAGE: Final[dict[str, Any]] = {
         "next": {"type": ["string", "null"], "description": "Give it as `after` for the next page; null at the end."},
     },
 }
+_TAKEN: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["result"],
+    "properties": {"result": {"type": "string"}},
+}
+_SECRET: Final = "webhookSecret"  # noqa: S105 - a name
 _REASONS: Final = {
     400: "A parameter is none.",
     403: "The authorisation hook says no; or the row names no recording of this stack (`path-refused`).",
@@ -73,8 +81,21 @@ _REASONS: Final = {
 }
 
 
-def description(base: str) -> dict[str, Any]:
-    """The description of the application that is mounted at `base` (empty, or a path that begins with a slash)."""
+def description(base: str, webhook_header: str | None) -> dict[str, Any]:
+    """The description of the application that is mounted at `base` (empty, or a path that begins with a slash).
+
+    `webhook_header` is the header in which 100ms gives its secret, None if no webhooks are taken.
+    """
+    paths = {
+        "/recordings": {"get": _list()},
+        "/recordings/{id}": {"get": _one()},
+        "/recordings/{id}/download": {"get": _download()},
+    }
+    schemes: dict[str, Any] = {}
+    if webhook_header is not None:
+        paths[WEBHOOK] = {"post": _webhook()}
+        schemes[_SECRET] = {"type": "apiKey", "in": "header", "name": webhook_header}
+    schemas = {"Recording": _RECORDING, "Located": _LOCATED, "Page": _PAGE, "Error": _ERROR, "Taken": _TAKEN}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -83,12 +104,8 @@ def description(base: str) -> dict[str, Any]:
             "description": "Recordings of 100ms in a bucket of your own. Who may do what, the host application says.",
         },
         "servers": [{"url": base or "/"}],
-        "paths": {
-            "/recordings": {"get": _list()},
-            "/recordings/{id}": {"get": _one()},
-            "/recordings/{id}/download": {"get": _download()},
-        },
-        "components": {"schemas": {"Recording": _RECORDING, "Located": _LOCATED, "Page": _PAGE, "Error": _ERROR}},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": schemes},
     }
 
 
@@ -130,6 +147,32 @@ def _download() -> dict[str, Any]:
             "307": {"description": "To the presigned URL; never cached.", "headers": headers},
             **_errors(400, 403, 404, 409, 410, 502),
         },
+    }
+
+
+def _webhook() -> dict[str, Any]:
+    event = {
+        "type": "object",
+        "required": ["type"],
+        "properties": {
+            "type": {"type": "string", "description": "Kinds that concern no recording are ignored."},
+            "data": {"description": "An object, of an event that concerns recordings."},
+        },
+    }
+    reasons = {
+        200: "Done, or nothing to do.",
+        400: "No event of 100ms.",
+        401: "Not the secret.",
+        403: "The sender's address is not allowed.",
+        413: "Too long.",
+        503: "100ms or the database cannot be asked: send it again.",
+    }
+    return {
+        "operationId": "takeWebhook",
+        "summary": "An event of 100ms, which says only where to look",
+        "security": [{_SECRET: []}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": event}}},
+        "responses": {str(status): _json("Taken", reason) for status, reason in reasons.items()},
     }
 
 
