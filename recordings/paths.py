@@ -160,11 +160,12 @@ def _fault(key: str) -> str | None:
     """What is wrong with a key, also after a decoder's or Unicode's second look at it; None if nothing is."""
     if not key:
         return "names no key"
-    if any(unicodedata.category(char) in _UNPRINTABLE for char in key):
+    plain = key.isascii() and key.isprintable()  # as nearly all keys are: nothing in it has a second look
+    if not plain and any(unicodedata.category(char) in _UNPRINTABLE for char in key):
         return "has a control character"
     if _ESCAPED.search(key):
         return "has a percent-encoded '.', '/', '\\' or NUL"
-    for spelling in (key, unicodedata.normalize("NFKC", key)):
+    for spelling in (key,) if plain else (key, unicodedata.normalize("NFKC", key)):
         if spelling.startswith("/"):
             return "is absolute (its key begins with '/')"
         if "\\" in spelling:

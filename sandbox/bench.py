@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import bench_signing, bench_sync, bench_web
+from sandbox import bench_signing, bench_sync, bench_usage, bench_web
 from sandbox.servers import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +81,9 @@ def main() -> None:
         for quick, slow in zip(mine, others, strict=True):
             console.print(f"{quick.name}: {slow.median / quick.median:.1f} times as fast as the real CLI (at least 3)")
     console.print()
-    console.print(_facts([*bench_signing.figures(), *bench_sync.figures(), *bench_web.figures()]))
+    console.print(
+        _facts([*bench_signing.figures(), *bench_sync.figures(), *bench_usage.figures(), *bench_web.figures()])
+    )
 
 
 def _demo() -> float:
