@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from recordings.catalog import AsyncCatalog, Catalog, Written
 from recordings.catalog_entries import CatalogEntry
-from recordings.catalog_sql import page_query
+from recordings.catalog_sql import FIND, find_parameters, page_query
 from recordings.database import connect
 from recordings.errors import DatabaseDownError
 from recordings.migrate import migrations, run_migrations
@@ -153,6 +153,8 @@ def test_pages_and_ids_are_found_by_index(database: str) -> None:
             plan = str(connection.execute(f"explain {query}".encode(), parameters).fetchall())
             assert "Seq Scan" not in plan
             assert "Sort" not in plan
+        plan = str(connection.execute(f"explain {FIND}".encode(), find_parameters(["a", "b"])).fetchall())
+        assert "Seq Scan" not in plan
         catalog = Catalog(connection)
         assert len(list(catalog.scan())) == 20000
 
