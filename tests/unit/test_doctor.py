@@ -309,7 +309,7 @@ def test_wildcard_in_an_origin_counts(page: str, declared: bool) -> None:
 def bucket(**changes: Any) -> BucketFacts:
     """A bucket as `up` makes it, but for `changes`, in the spelling in which AWS answers."""
     statements = [
-        {**statement, "Principal": {"AWS": "*"}, "Resource": list(reversed(statement["Resource"]))}
+        {**statement, "Sid": "Renamed", "Principal": {"AWS": "*"}, "Resource": list(reversed(statement["Resource"]))}
         for statement in cast(Any, bucket_policy(OUTPUTS.bucket_name, OUTPUTS.region)["Statement"])
     ]
     rule = {"AllowedOrigins": ["*"], "AllowedMethods": ["GET", "HEAD"], "ExposeHeaders": list(EXPOSED)}
