@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.adoption.survey import BucketFacts
-from recordings.doctor import assets, clock, cors, drift, keys, objects, rooms, templates
+from recordings.doctor import assets, clock, cors, keys, objects, rooms, templates
 from recordings.doctor.assets import AssetFacts
 from recordings.doctor.findings import LIKELY, SHOWN, Finding, Look, Severity, in_order, look, shown
 from recordings.doctor.keys import IssuedKey, Role
@@ -20,10 +19,8 @@ from recordings.errors import AccessDeniedError, CredentialsError, RecordingsErr
 from recordings.hms_models import RecordingAsset, Room, Template
 from recordings.outputs import KeySlot, StackOutputs
 from recordings.paths import Home
-from recordings.policies import bucket_policy, writer_policy
 from recordings.reconcile import Findings, Gap
 from recordings.verification.checks import NotRun
-from recordings.verification.cors import EXPOSED
 from tests.unit.hms_fake import stack_outputs
 
 NOW = datetime(2026, 8, 20, 12, tzinfo=UTC)
@@ -304,81 +301,6 @@ def test_wildcard_in_an_origin_counts(page: str, declared: bool) -> None:
     """`*` stands for text inside, not for nothing around it."""
     assert cors.check_origin(page) == page
     assert cors.declares(("https://a.example", "https://*.b.example"), page) is declared
-
-
-def bucket(**changes: Any) -> BucketFacts:
-    """A bucket as `up` makes it, but for `changes`, in the spelling in which AWS answers."""
-    statements = [
-        {**statement, "Sid": "Renamed", "Principal": {"AWS": "*"}, "Resource": list(reversed(statement["Resource"]))}
-        for statement in cast(Any, bucket_policy(OUTPUTS.bucket_name, OUTPUTS.region)["Statement"])
-    ]
-    rule = {"AllowedOrigins": ["*"], "AllowedMethods": ["GET", "HEAD"], "ExposeHeaders": list(EXPOSED)}
-    sound: dict[str, Any] = {
-        "name": OUTPUTS.bucket_name,
-        "region": OUTPUTS.region,
-        "tags": {},
-        "cors": [rule],
-        "lifecycle": [],
-        "statements": statements,
-        "is_public": False,
-        "has_block": True,
-        "ownership": "BucketOwnerEnforced",
-        "grantees": [],
-        "encryption": {},
-        "versioning": "Enabled",
-        "mfa_delete": False,
-        "logging": None,
-    }
-    return BucketFacts(**{**sound, **changes})
-
-
-ALLOW = {
-    "Sid": "Theirs",
-    "Effect": "Allow",
-    "Principal": {"AWS": "arn:aws:iam::2:root"},
-    "Action": "s3:*",
-    "Resource": "*",
-}
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({}, []),
-        ({"statements": []}, ["lacks DenyPlainHttp", "lacks DenyOldTls"]),
-        ({"statements": [*bucket().statements, ALLOW]}, ["allows more than the stack: Theirs"]),
-        ({"is_public": True}, ["lets everybody in"]),
-        ({"ownership": None}, ["ownership is not set"]),
-        ({"encryption": None}, ["no default encryption"]),
-        ({"cors": []}, ["no CORS rule for *"]),
-        ({"cors": [{**bucket().cors[0], "ExposeHeaders": []}]}, ["exposes too few"]),
-        (
-            {"cors": [{**bucket().cors[0], "AllowedOrigins": ["*", "https://x"]}]},
-            ["https://x, which the stack does not"],
-        ),
-    ],
-)
-def test_each_drift_of_a_bucket_is_named(changes: dict[str, Any], expected: list[str]) -> None:
-    """What AWS spells otherwise is no drift."""
-    said = list(drift.s3_bucket(bucket(**changes), OUTPUTS))
-    assert len(said) == len(expected)
-    assert all(part in line for part, line in zip(expected, said, strict=True))
-
-
-def test_rights_beyond_the_stack_are_named() -> None:
-    """A statement more or less; a KMS key's is the stack's own."""
-    declared = cast(Any, writer_policy("b", "eu-west-1", "r/", OUTPUTS.writer_access)["Statement"])
-    kms = {"Sid": "EncryptionKey", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "k"}
-    assert list(drift.s3_rights([*declared, kms], declared, "writer")) == []
-    assert list(drift.s3_rights([*declared, ALLOW], declared, "writer")) == ["the writer may do more: Theirs"]
-    assert list(drift.s3_rights(declared[1:], declared, "writer")) == [f"the writer lacks {declared[0]['Sid']}"]
-
-
-def test_open_origins_are_a_warning_in_production_alone() -> None:
-    """The scanners are blind to it."""
-    for environment, severity in (("prod", Severity.WARNING), ("dev", Severity.FINE)):
-        changed = OUTPUTS.model_copy(update={"environment": environment})
-        assert [found.severity for found in drift.open_origins(changed)] == [severity]
 
 
 def test_gaps_become_findings() -> None:
