@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 import anyio
 from pydantic import SecretStr
@@ -26,7 +27,9 @@ from recordings.web.delivery import Delivery
 from recordings.web.looks import Looks, http_client
 from recordings.webhook import Ingest, quick_client
 
-_IMPATIENT = RetryPolicy(attempts=2, budget=8.0)
+DATABASE_SECONDS: Final = 3.0
+"""Until a database that gives no connection is called down: 100ms sends again after a second, a person tries again."""
+_IMPATIENT: Final = RetryPolicy(attempts=2, budget=8.0)
 """Somebody waits for the answer: 100ms is asked again once."""
 
 
@@ -72,7 +75,7 @@ class Services:
 
     async def _open(self) -> Tools:
         enter = self._stack.enter_async_context
-        catalog = await enter(AsyncCatalog.open(self._database_url))
+        catalog = await enter(AsyncCatalog.open(self._database_url, wait=DATABASE_SECONDS))
         looks = Looks(self._stack.enter_context(http_client()))
         self._stack.push_async_callback(looks.close)
         hms = self._stack.enter_context(HmsClient(self._hms, policy=_IMPATIENT)) if self._hms else None

@@ -271,8 +271,9 @@ def test_life_is_bounded_and_webhook_needs_credentials(place: WebStand) -> None:
         place.app(hms=None)
 
 
-def test_database_that_is_down_is_503(place: WebStand) -> None:
+def test_database_that_is_down_is_503(place: WebStand, monkeypatch: pytest.MonkeyPatch) -> None:
     """With Retry-After; nothing of the connection string is told."""
+    monkeypatch.setattr("recordings.web.services.DATABASE_SECONDS", 0.3)
     with client(place.app(database_url="postgresql://nobody:hidden@127.0.0.1:9/none")) as http:
         answer = http.get("/recordings")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
