@@ -8,7 +8,7 @@ until it is released; its end only says when the stack may be swept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -25,12 +25,17 @@ _Entries = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Lease:
-    """One template in use. `since` and `expires` are UTC."""
+    """One template in use. `since` and `expires` are UTC.
+
+    `encryption` is what Pulumi keeps in the stack's file beside its configuration: a job that checks the project out
+    anew has no such file.
+    """
 
     template: str
     stack: str
     since: datetime
     expires: datetime
+    encryption: Mapping[str, str] = field(default_factory=dict)
 
 
 class Leases:
@@ -65,11 +70,21 @@ class Leases:
                     f"no template of the pool is free: {holders}. Take a test stack down (close its pull request), or "
                     "add a template to the pool"
                 )
-            since = entries[template]["since"] if own else now.isoformat()
-            entries[template] = {"stack": stack, "since": since, "expires": expires.isoformat()}
+            former = entries.get(template, {"since": now.isoformat()})
+            entries[template] = {**former, "stack": stack, "expires": expires.isoformat()}
             return _lease(template, entries[template])
 
         return self._change(change)
+
+    def note(self, stack: str, encryption: Mapping[str, str]) -> None:
+        """Keep how the stack's configuration is encrypted. A stack with no lease keeps nothing."""
+
+        def change(entries: _Entries) -> None:
+            for entry in entries.values():
+                if entry["stack"] == stack:
+                    entry["encryption"] = dict(encryption)
+
+        self._change(change)
 
     def release(self, stack: str) -> Lease | None:
         """Free the template of a stack; None if it has none, which is no error."""
@@ -104,4 +119,4 @@ def _leases(entries: Mapping[str, Any]) -> list[Lease]:
 
 def _lease(template: str, entry: Mapping[str, Any]) -> Lease:
     since, expires = (datetime.fromisoformat(entry[name]) for name in ("since", "expires"))
-    return Lease(template, str(entry["stack"]), since, expires)
+    return Lease(template, str(entry["stack"]), since, expires, entry.get("encryption", {}))

@@ -19,13 +19,14 @@ import typer
 import yaml
 from typer.main import get_command
 
+from recordings import policies_github
 from recordings.cli import app
 from recordings.outputs import SecretMapping, StackOutputs, WriterAccess
 from recordings.policies import bucket_policy, reader_policy, writer_policy
 from recordings.policies_gcs import reader_bindings, writer_bindings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-FILES: Final = ("docs/commands.md", "docs/configuration.md", "docs/security.md")
+FILES: Final = ("docs/environments.md", "docs/commands.md", "docs/configuration.md", "docs/security.md")
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE: Final = ("my-bucket", "eu-west-1", "recordings/")
 
@@ -81,6 +82,39 @@ def bindings() -> str:
     return _as_json(named)
 
 
+def roles() -> str:
+    """The roles that workflows assume on AWS: an environment in account 123456789012, eu-west-1."""
+    bucket, account = "acme-100ms-recordings-prod", "123456789012"
+    home, passing = "acme-100ms-recordings-dev", "acme-100ms-recordings-dev-pr-*"
+    named = {
+        "Trust, of the role for the GitHub environment `prod`": policies_github.trust(
+            account, "acme-123456/recordings-456789", "prod"
+        ),
+        "Permissions `preview`: environments `preview-*`": policies_github.preview(bucket, _PLACE[1], account),
+        "Permissions `deploy`: environments `dev`, `staging`, `prod`, `nightly-*`": policies_github.deploy(
+            bucket, _PLACE[1], account
+        ),
+        "Permissions `operate`: the same environments": policies_github.operate(bucket, _PLACE[1]),
+        f"Permissions `leases`: environment `test-stacks`, beside `deploy` and `operate` on `{passing}`": (
+            policies_github.leases(home, _PLACE[1])
+        ),
+        "Permissions `state`, only where the state lies in a bucket (a preview without Put and Delete)": (
+            policies_github.state("acme-pulumi-state", _PLACE[1], writes=True)
+        ),
+    }
+    return _as_json(named)
+
+
+def google_roles() -> str:
+    """The same on Google: trust of the pool, and the roles on the project."""
+    trust = policies_github.google_trust("123456789012", "github", "456789", "prod")
+    rows = [
+        ["`preview-*`", ", ".join(f"`{role}`" for role in policies_github.GOOGLE_PREVIEW)],
+        ["all others", ", ".join(f"`{role}`" for role in policies_github.GOOGLE_DEPLOY)],
+    ]
+    return f"{_as_json({'Trust, of the service account for `prod`': trust})}\n{table(['environment', 'roles'], rows)}"
+
+
 def _as_json(named: Mapping[str, object]) -> str:
     return "\n".join(f"{title}:\n\n```json\n{json.dumps(value, indent=2)}\n```\n" for title, value in named.items())
 
@@ -91,6 +125,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "commands": commands,
     "policies": policies,
     "bindings": bindings,
+    "roles": roles,
+    "google-roles": google_roles,
 }
 
 

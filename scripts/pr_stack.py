@@ -80,8 +80,8 @@ class Making:
                 raise UsageError(
                     f"stack {self.name!r} is there already and is no test stack: {why}. Nothing was changed"
                 )
-        self._configuration("0" * 24)
-        return Plan(tuple(steps))
+        self._configuration("0" * 24)  # what is wrong with it is told before anything is leased
+        return Plan((*steps, Step("note how its configuration is encrypted", self._note)))
 
     def room(self) -> str:
         """A room that records as the leased template says; empty if it has none."""
@@ -96,8 +96,12 @@ class Making:
         assert self.lease is not None
         file = Path(f"Pulumi.{self.name}.yaml")
         former = _read(file) if file.exists() else {}
-        content = {**former, "config": self._configuration(self.lease.template)}
+        content = {**self.lease.encryption, **former, "config": self._configuration(self.lease.template)}
         file.write_text(yaml.safe_dump(content, sort_keys=True), encoding="utf-8")
+
+    def _note(self) -> None:
+        content = _read(Path(f"Pulumi.{self.name}.yaml"))
+        self.leases.note(self.name, {key: str(value) for key, value in content.items() if key != "config"})
 
     def _configuration(self, template: str) -> dict[str, Any]:
         like = _read(Path(f"Pulumi.{self.like}.yaml")).get("config") or {}
@@ -112,7 +116,8 @@ def make(
     like: Annotated[str, typer.Option(help="The stack whose configuration it gets, as far as it fits.")] = "dev",
     expires_in: Annotated[str, typer.Option(envvar="TEST_STACK_LIFE", help="After how long it may be swept.")] = "3d",
     secrets_provider: Annotated[
-        str | None, typer.Option(help="As `pulumi stack init` takes it, such as awskms://…")
+        str | None,
+        typer.Option(envvar="PULUMI_SECRETS_PROVIDER", help="As `pulumi stack init` takes it, such as awskms://…"),
     ] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
