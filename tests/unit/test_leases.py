@@ -73,6 +73,17 @@ def test_stack_keeps_its_template_and_moves_its_end() -> None:
     assert leases(store).of("pr-1") == later
 
 
+def test_lease_keeps_how_the_configuration_is_encrypted() -> None:
+    """Until the stack goes, through every renewal; the next stack with the template begins with nothing."""
+    store = MemoryStore()
+    take(store, "pr-1")
+    leases(store).note("pr-1", {"encryptedkey": "k"})
+    leases(store).note("pr-2", {"encryptedkey": "other"})
+    assert leases(store).take(POOL, "pr-1", NOW, END).encryption == {"encryptedkey": "k"}
+    leases(store).release("pr-1")
+    assert leases(store).take(POOL, "pr-2", NOW, END).encryption == {}
+
+
 def test_full_pool_names_who_has_it() -> None:
     """Nothing is written, and the message says whom to ask."""
     store = MemoryStore()
