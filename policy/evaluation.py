@@ -49,6 +49,14 @@ def evaluate(facts: Facts, rules: Sequence[Rule] = CATALOGUE) -> list[Finding]:
     )
 
 
+def refused(resource: Planned, facts: Facts) -> Iterator[Finding]:
+    """What stops one resource by itself, whatever else the plan has: asked before each step of an update."""
+    waived = {waiver.id for waiver in facts.waivers if not waiver.is_over(facts.now)}
+    for rule in CATALOGUE:
+        if rule.id not in waived and rule.applies(facts) and (rule.on_loss or resource.remains):
+            yield from (finding for finding in check(rule, resource, facts) if finding.stops)
+
+
 def judge(rule: Rule, resource: Planned, facts: Facts) -> Iterator[Finding]:
     """What one rule finds in one resource."""
     if rule.on_loss or resource.remains:

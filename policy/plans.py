@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from policy.model import Facts, Mark, Operation, Planned, Properties, peek
+from policy.model import REMAINING, Facts, Mark, Operation, Planned, Properties, peek
 from recordings.errors import UsageError
 from recordings.outputs import KEPT, PRODUCTION
 from recordings.waivers import Waiver, parse_waivers
@@ -83,6 +83,8 @@ def _planned(step: Mapping[str, Any]) -> Planned:
     state = new or old
     sources = {**(old.get("propertyDependencies") or {}), **(new.get("propertyDependencies") or {})}
     operation = _OPERATIONS.get(str(step["op"]), Operation.OTHER)
+    if operation in REMAINING and not new:
+        operation = Operation.DELETE  # the first half of a replacement, while the second is not known yet
     return Planned(
         urn=urn,
         kind=kind_of(chain.rsplit("$", 1)[-1]),

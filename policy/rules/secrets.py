@@ -6,7 +6,7 @@ The SDKs mark the secrets of keys, but not under mocks, and not what a program t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from policy.model import Facts, Mark, NotKnownError, Planned, Rule, Severity
@@ -37,7 +37,11 @@ def _in_clear(value: Any) -> bool:
     """Whether a value shows something. Raises NotKnownError where that cannot be told."""
     if value is Mark.UNKNOWN:
         raise NotKnownError("output")
-    return value is not Mark.SECRET and value not in (None, "", [], {})
+    if isinstance(value, Mapping) and any(map(is_secret_name, value)):
+        return any(_in_clear(item) for name, item in value.items() if is_secret_name(name))
+    if isinstance(value, Mapping | list):
+        return any(_in_clear(item) for item in (value.values() if isinstance(value, Mapping) else value))
+    return value is not Mark.SECRET and value not in (None, "")
 
 
 def _outputs(resource: Planned, facts: Facts) -> Iterator[str]:

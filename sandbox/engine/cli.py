@@ -128,7 +128,7 @@ def up(
         look = Look(as_json, diff, color, suppress_outputs)
         way = _Way("update", look, yes, skip_preview, non_interactive=non_interactive, no_changes=expect_no_changes)
         first = operations.refresh if refresh else None
-        way.go(operable(cwd, stack, state), operations.preview, operations.update, first=first)
+        way.go(operable(cwd, stack, state), operations.preview_update, operations.update, first=first)
 
 
 @app.command("refresh")

@@ -33,6 +33,8 @@ class Deployment:
     project: str
     runner: Runner
     config: Config
+    exporting: Callable[[str, Properties], None] = lambda _urn, _outputs: None
+    """Called with outputs before they are kept; it may refuse them with DeploymentError."""
     _seen: dict[str, Resource] = field(default_factory=dict)
     _condemned: set[str] = field(default_factory=set)
     _aliased: dict[str, str] = field(default_factory=dict)
@@ -77,7 +79,11 @@ class Deployment:
             return self._seen[urn].reference
 
     def set_outputs(self, urn: str, outputs: Properties) -> Resource:
-        """Take the outputs that a component declares at its end; those of the stack itself wait for `settle`."""
+        """Take the outputs that a component declares at its end; those of the stack itself wait for `settle`.
+
+        Raises DeploymentError if they are refused.
+        """
+        self.exporting(urn, outputs)
         with self._lock:
             resource = self._seen[urn]
             if resource.type == urns.ROOT_TYPE:

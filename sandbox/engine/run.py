@@ -20,6 +20,7 @@ from sandbox.engine.errors import EngineError
 from sandbox.engine.goal import Goal
 from sandbox.engine.journal import Journal
 from sandbox.engine.registry import Registry
+from sandbox.engine.rules import Watch
 from sandbox.engine.stack import Stack
 from sandbox.engine.state import Checkpoint, Resource
 from sandbox.engine.steps import Runner, Sink
@@ -65,6 +66,11 @@ def preview(stack: Stack, show: Show) -> None:
             "warning", stack.root_urn, f"an interrupted run left {number} operation(s) open; `up` looks into them first"
         )
     _run_program(stack, show, dry_run=True)
+
+
+def preview_update(stack: Stack, show: Show) -> None:
+    """The same before `update`: what a mandatory guard rule refuses ends here. Raises EngineError."""
+    _run_program(stack, show, dry_run=True, enforced=True)
 
 
 def update(stack: Stack, show: Show) -> None:
@@ -128,7 +134,7 @@ def _delete_all(stack: Stack, show: Show, *, dry_run: bool) -> None:
     show.end({}, {})
 
 
-def _run_program(stack: Stack, show: Show, *, dry_run: bool) -> None:
+def _run_program(stack: Stack, show: Show, *, dry_run: bool, enforced: bool = False) -> None:
     # these import the SDK, which other commands do without
     from sandbox.engine.monitor import EngineLog, Monitor
     from sandbox.engine.program import Program
@@ -137,8 +143,9 @@ def _run_program(stack: Stack, show: Show, *, dry_run: bool) -> None:
     config = stack.config()
     former = stack.outputs()
     show.begin(dry_run=dry_run)
-    runner = _runner(stack, show, dry_run=dry_run)
-    deployment = Deployment(stack.name, stack.project.name, runner, config)
+    watch = Watch(show, config.shown(), dry_run)
+    runner = _runner(stack, watch, dry_run=dry_run)
+    deployment = Deployment(stack.name, stack.project.name, runner, config, watch.exporting)
     root = stack.root_urn
     program = Program(stack.project, stack.name, config, lambda line: show.diagnostic("info", root, line))
     try:
@@ -147,10 +154,13 @@ def _run_program(stack: Stack, show: Show, *, dry_run: bool) -> None:
     except EngineError:
         deployment.settle(failed=True)
         raise
-    show.end(deployment.settle(failed=False), former)
+    outputs = deployment.settle(failed=False)
+    if dry_run:
+        watch.verdict(outputs, enforced=enforced)
+    show.end(outputs, former)
 
 
-def _runner(stack: Stack, show: Show, *, dry_run: bool) -> Runner:
+def _runner(stack: Stack, show: Sink, *, dry_run: bool) -> Runner:
     # a run changes resources in place as it goes, which a preview must not do to the stack's own
     base = copy.deepcopy(stack.checkpoint) if dry_run else stack.checkpoint
     journal = Journal(base, None if dry_run else stack.save)

@@ -137,6 +137,16 @@ def test_whole_storage_that_goes_misses_no_guard() -> None:
     assert plan.findings() == []
 
 
+def test_first_half_of_a_replacement_is_a_loss_and_nothing_more() -> None:
+    """What is deleted to be made anew has no new properties yet, which are not judged as if they were empty."""
+    plan = deployed("dev")
+    step = plan.step("BucketPolicy", "policy")
+    step.update(op="delete-replaced")
+    del step["newState"]
+    (found,) = plans.planned([step])
+    assert (found.lost, found.remains) == (True, False)
+
+
 UNKNOWN_PLANTS = [
     ("BucketPublicAccessBlock", "public-access", "blockPublicPolicy", {"public-access-block"}),
     ("BucketVersioning", "versioning", "versioningConfiguration", {"versioning"}),
