@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 from pulumi_gcp.storage.bucket import Bucket
+from pydantic.alias_generators import to_camel
 
 from components.existing import imported
 from components.gcs_args import GcsRecordingStorageArgs
@@ -70,7 +71,8 @@ class GcsRecordingStorage(pulumi.ComponentResource):
         self.writer_access_key_id, self.writer_secret_access_key = registered.id, registered.secret
         self.reader_principal, self.reader_keys = reader.identity.principal, reader.identity.secret_keys()
         self.reader_access_key_id, self.reader_secret_access_key = signing.id, signing.secret
-        self.register_outputs({key: getattr(self, key) for key in GcsRecordingStorage.__annotations__})
+        # in the spelling of the package's schema, by which programs in other languages read them back
+        self.register_outputs({to_camel(key): getattr(self, key) for key in GcsRecordingStorage.__annotations__})
 
     def _declare_bucket(self, name: str, settings: GcsStorageSettings) -> Bucket:
         rules = lifecycle_rules(

@@ -2,17 +2,21 @@
 
 Owns the form alone; the rules and defaults are those of `components.gcs_settings.GcsStorageSettings`, field by field.
 
-No `from __future__ import annotations` here: the analyzer can't read annotations that are text.
+No `from __future__ import annotations` here: the analyzer can't read annotations that are text. And no enumeration in
+a list or map, which Pulumi's component host hands over as `{}`: those are text, and the rules know what is legal.
+Former buckets are `Input`s because Pulumi's generator of Go misses the type of a plain list otherwise; nothing here
+waits for their values.
 """
 
 from typing import NotRequired, TypedDict
 
+import pulumi
+
 from components.gcs_lifecycle import GcsAutoclass, GcsStorageClass
-from recordings.adoption.parts import Part
-from recordings.outputs import KeyStatus, WriterAccess
+from recordings.outputs import WriterAccess
 
 
-class GcsTransitionArgs(TypedDict):
+class GcsTransition(TypedDict):
     """Move recordings to a cheaper storage class as they age."""
 
     storage_class: GcsStorageClass
@@ -21,18 +25,18 @@ class GcsTransitionArgs(TypedDict):
     """Age in days."""
 
 
-class GcsExternalKeyArgs(TypedDict):
+class GcsExternalKey(TypedDict):
     """A service account and its HMAC key that exist already."""
 
     principal: str
     """E-mail of the service account."""
     access_key_id: str
     """Access id of its HMAC key."""
-    secret_access_key: str
+    secret_access_key: pulumi.Input[str]
     """Its secret; becomes a Pulumi secret."""
 
 
-class GcsFormerBucketArgs(TypedDict):
+class GcsFormerBucket(TypedDict):
     """A bucket to download older recordings from."""
 
     bucket_name: str
@@ -57,24 +61,24 @@ class GcsRecordingStorageArgs(TypedDict):
     writer_access: NotRequired[WriterAccess]
     """What 100ms may do under the prefix."""
     writer_name: NotRequired[str]
-    """Id of the service account for 100ms; needed without `writer_external`."""
+    """Id of the service account for 100ms; needed unless the writer is external."""
     reader_name: NotRequired[str]
-    """Id of the service account that signs downloads; needed without `reader_external`."""
-    writer_keys: NotRequired[dict[str, KeyStatus]]
-    """Slots blue and green."""
-    reader_keys: NotRequired[dict[str, KeyStatus]]
-    """Slots blue and green."""
+    """Id of the service account that signs downloads; needed unless the reader is external."""
+    writer_keys: NotRequired[dict[str, str]]
+    """Its keys by slot (blue, green), each active or inactive; {blue: active} if left out."""
+    reader_keys: NotRequired[dict[str, str]]
+    """Its keys by slot (blue, green), each active or inactive; {blue: active} if left out."""
     registered_key: NotRequired[str]
-    """The writer's slot that 100ms is given."""
+    """The writer's slot that 100ms is given, blue or green."""
     signing_key: NotRequired[str]
-    """The reader's slot that signs."""
-    writer_external: NotRequired[GcsExternalKeyArgs]
+    """The reader's slot that signs; the registered one if left out."""
+    writer_external: NotRequired[GcsExternalKey]
     """Use this account and key in place of a service account for 100ms."""
-    reader_external: NotRequired[GcsExternalKeyArgs]
+    reader_external: NotRequired[GcsExternalKey]
     """Use this account and key in place of a service account for downloads."""
     tags: NotRequired[dict[str, str]]
     """Labels of the bucket."""
-    storage_classes: NotRequired[list[GcsTransitionArgs]]
+    storage_classes: NotRequired[list[GcsTransition]]
     """Cheaper storage by age."""
     retention_days: NotRequired[int]
     """Age in days at which recordings are deleted; 0 keeps them."""
@@ -92,7 +96,7 @@ class GcsRecordingStorageArgs(TypedDict):
     """Let Google choose each object's class by its use, down to this one."""
     service_account_key: NotRequired[bool]
     """Make a JSON key of the reader as well."""
-    former_buckets: NotRequired[list[GcsFormerBucketArgs]]
+    former_buckets: NotRequired[list[pulumi.Input[GcsFormerBucket]]]
     """Buckets that the reader may download from too; their policies get a binding."""
-    adopt: NotRequired[list[Part]]
+    adopt: NotRequired[list[str]]
     """What exists already and is taken over: bucket, writer, reader."""

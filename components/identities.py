@@ -51,9 +51,10 @@ class Identity:
 
 def external_identity(external: ExternalKey, slot: Slot) -> Identity:
     """Use a key that exists; nothing is declared."""
+    given = external.secret_access_key
     key = IssuedKey(
         id=pulumi.Output.from_input(external.access_key_id),
-        secret=pulumi.Output.secret(external.secret_access_key.get_secret_value()),
+        secret=pulumi.Output.secret(given if isinstance(given, pulumi.Output) else given.get_secret_value()),
         status=KeyStatus.ACTIVE,
     )
     return Identity(pulumi.Output.from_input(external.principal), {slot: key})

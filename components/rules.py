@@ -167,10 +167,11 @@ def days_from(least: int) -> Callable[[object], int]:
 
 
 def days(least: int, value: object) -> int:
-    """Take a whole number of days from `least` up, as text or number."""
+    """Take a whole number of days from `least` up, as text or number (Pulumi's protocol has no whole ones)."""
     legal = f"must be a whole number of days from {least} to {MAX_DAYS}"
-    require(re.fullmatch(r"\d{1,5}", str(value), re.ASCII) and not isinstance(value, bool), legal)
-    number = int(str(value))
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    require(re.fullmatch(r"\d{1,5}", text, re.ASCII) and not isinstance(value, bool), legal)
+    number = int(text)
     require(least <= number <= MAX_DAYS, legal)
     return number
 

@@ -20,6 +20,7 @@ from pulumi_aws.s3.bucket_policy import BucketPolicy
 from pulumi_aws.s3.bucket_public_access_block import BucketPublicAccessBlock
 from pulumi_aws.s3.bucket_server_side_encryption_configuration import BucketServerSideEncryptionConfiguration
 from pulumi_aws.s3.bucket_versioning import BucketVersioning
+from pydantic.alias_generators import to_camel
 
 from components.existing import imported
 from components.identities import Identity, Role, external_identity
@@ -74,7 +75,8 @@ class S3RecordingStorage(pulumi.ComponentResource):
         self.writer_access_key_id, self.writer_secret_access_key = registered.id, registered.secret
         self.reader_principal, self.reader_keys = reader.principal, reader.secret_keys()
         self.reader_access_key_id, self.reader_secret_access_key = signing.id, signing.secret
-        self.register_outputs({key: getattr(self, key) for key in S3RecordingStorage.__annotations__})
+        # in the spelling of the package's schema, by which programs in other languages read them back
+        self.register_outputs({to_camel(key): getattr(self, key) for key in S3RecordingStorage.__annotations__})
 
     def _declare_bucket(self, name: str, settings: S3StorageSettings) -> None:
         bucket = Bucket(

@@ -2,17 +2,21 @@
 
 Owns the form alone; the rules and defaults are those of `components.s3_settings.S3StorageSettings`, field by field.
 
-No `from __future__ import annotations` here: the analyzer can't read annotations that are text.
+No `from __future__ import annotations` here: the analyzer can't read annotations that are text. And no enumeration in
+a list or map, which Pulumi's component host hands over as `{}`: those are text, and the rules know what is legal.
+Former buckets are `Input`s because Pulumi's generator of Go misses the type of a plain list otherwise; nothing here
+waits for their values.
 """
 
 from typing import NotRequired, TypedDict
 
+import pulumi
+
 from components.s3_lifecycle import StorageClass
-from recordings.adoption.parts import Part
-from recordings.outputs import KeyStatus, WriterAccess
+from recordings.outputs import WriterAccess
 
 
-class TransitionArgs(TypedDict):
+class Transition(TypedDict):
     """Move recordings to a cheaper storage class as they age."""
 
     storage_class: StorageClass
@@ -21,18 +25,18 @@ class TransitionArgs(TypedDict):
     """Age in days."""
 
 
-class ExternalKeyArgs(TypedDict):
+class ExternalKey(TypedDict):
     """An IAM user and its access key that exist already."""
 
     principal: str
     """ARN of the IAM user."""
     access_key_id: str
     """Id of its access key."""
-    secret_access_key: str
+    secret_access_key: pulumi.Input[str]
     """Its secret; becomes a Pulumi secret."""
 
 
-class FormerBucketArgs(TypedDict):
+class FormerBucket(TypedDict):
     """A bucket to download older recordings from."""
 
     bucket_name: str
@@ -59,20 +63,20 @@ class S3RecordingStorageArgs(TypedDict):
     writer_access: NotRequired[WriterAccess]
     """What 100ms may do under the prefix."""
     writer_name: NotRequired[str]
-    """Name of the IAM user for 100ms; needed without `writer_external`."""
+    """Name of the IAM user for 100ms; needed unless the writer is external."""
     reader_name: NotRequired[str]
-    """Name of the IAM user that signs downloads; needed without `reader_external`."""
-    writer_keys: NotRequired[dict[str, KeyStatus]]
-    """Slots blue and green."""
-    reader_keys: NotRequired[dict[str, KeyStatus]]
-    """Slots blue and green."""
+    """Name of the IAM user that signs downloads; needed unless the reader is external."""
+    writer_keys: NotRequired[dict[str, str]]
+    """Its keys by slot (blue, green), each active or inactive; {blue: active} if left out."""
+    reader_keys: NotRequired[dict[str, str]]
+    """Its keys by slot (blue, green), each active or inactive; {blue: active} if left out."""
     registered_key: NotRequired[str]
-    """The writer's slot that 100ms is given."""
+    """The writer's slot that 100ms is given, blue or green."""
     signing_key: NotRequired[str]
-    """The reader's slot that signs."""
-    writer_external: NotRequired[ExternalKeyArgs]
+    """The reader's slot that signs; the registered one if left out."""
+    writer_external: NotRequired[ExternalKey]
     """Use this key in place of an IAM user for 100ms."""
-    reader_external: NotRequired[ExternalKeyArgs]
+    reader_external: NotRequired[ExternalKey]
     """Use this key in place of an IAM user for downloads."""
     permissions_boundary: NotRequired[str]
     """ARN of the permissions boundary of both IAM users."""
@@ -80,7 +84,7 @@ class S3RecordingStorageArgs(TypedDict):
     """Path of both IAM users."""
     tags: NotRequired[dict[str, str]]
     """Tags of the bucket and both IAM users."""
-    storage_classes: NotRequired[list[TransitionArgs]]
+    storage_classes: NotRequired[list[Transition]]
     """Cheaper storage by age."""
     retention_days: NotRequired[int]
     """Age in days at which recordings are deleted; 0 keeps them."""
@@ -94,11 +98,12 @@ class S3RecordingStorageArgs(TypedDict):
     """Refuse to delete the bucket."""
     force_destroy: NotRequired[bool]
     """Delete the bucket with everything in it."""
-    former_buckets: NotRequired[list[FormerBucketArgs]]
+    former_buckets: NotRequired[list[pulumi.Input[FormerBucket]]]
     """Buckets that the reader may download from too."""
     writer_policy_name: NotRequired[str]
     """Name of the writer's inline policy."""
     reader_policy_name: NotRequired[str]
     """Name of the reader's inline policy."""
-    adopt: NotRequired[list[Part]]
-    """What exists already and is taken over."""
+    adopt: NotRequired[list[str]]
+    """What exists already and is taken over: bucket, cors, public-access, ownership, encryption, policy, versioning,
+    lifecycle, access-log, writer, writer-policy, reader, reader-policy."""

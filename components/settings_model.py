@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+import pulumi
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr
 from pydantic import ValidationInfo as Info
 from pydantic import field_validator as check
 from pydantic.alias_generators import to_camel
@@ -25,6 +26,8 @@ from recordings.outputs import KEPT, PRODUCTION, FormerBucket, KeyStatus, Storag
 from recordings.waivers import Waiver, parse_waivers
 
 NAMESPACE: Final = "recordings"
+MIN_SECRET: Final = 16
+"""Characters; the secrets of AWS and Google have 40."""
 
 
 class Slot(StrEnum):
@@ -54,12 +57,21 @@ class SettingsModel(BaseModel):
     )
 
 
+def _secret(value: object) -> SecretStr | pulumi.Output[str]:
+    """Take text, or the secret that Pulumi hands to a component, whose text is not known yet."""
+    if isinstance(value, pulumi.Output | SecretStr):
+        return value
+    require(isinstance(value, str), "must be text: put it in quotes")
+    require(len(str(value)) >= MIN_SECRET, f"must have at least {MIN_SECRET} characters")
+    return SecretStr(str(value))
+
+
 class ExternalKey(SettingsModel):
     """An identity and its key that somebody else made and looks after."""
 
     principal: Text
     access_key_id: Text
-    secret_access_key: Annotated[SecretStr, Field(min_length=16)]
+    secret_access_key: Annotated[SecretStr | pulumi.Output[str], PlainValidator(_secret)]
 
 
 class StackSettings(SettingsModel):

@@ -1,0 +1,1 @@
+"""The Pulumi package: this folder is what `pulumi package add` is given."""
