@@ -26,7 +26,7 @@ from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
 from recordings.shown import size
-from recordings.stores import Identity, open_source, open_store
+from recordings.stores import Identity, Store, open_source, open_store
 
 if TYPE_CHECKING:
     from recordings.erasure.erase import Erasure, Place
@@ -96,7 +96,8 @@ def _open(outputs: StackOutputs, frame: Frame, *, former: bool) -> Iterator[tupl
     from recordings.erasure.ledger import Ledger
 
     url, credentials, home = database_url(os.environ), HmsCredentials.from_environment(os.environ), Home.of(outputs)
-    check_cloud(outputs, open_store(outputs, Identity.OPERATOR))
+    operator = open_store(outputs, Identity.OPERATOR)
+    check_cloud(outputs, operator)
     columns = (TextColumn("removing versions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=frame.story, transient=True, disable=not frame.story.is_terminal)
 
@@ -113,7 +114,10 @@ def _open(outputs: StackOutputs, frame: Frame, *, former: bool) -> Iterator[tupl
     with HmsClient(credentials, tell=frame.tell) as hms, connect(url) as connection:
         if outputs.expected_customer is not None:
             check_customer(outputs, [hms.template(id_) for id_ in outputs.template_ids])
-        open_bucket = lambda home: open_source(outputs, home.bucket, Identity.OPERATOR)  # noqa: E731
+
+        def open_bucket(of: Home) -> Store:
+            return operator if of.bucket == home.bucket else open_source(outputs, of.bucket, Identity.OPERATOR)
+
         yield Place(hms, Ledger(connection), home, open_bucket, former, tick), progress
 
 
@@ -121,13 +125,18 @@ def _confirm(frame: Frame, target: Target, erasure: Erasure) -> None:
     """Have the id typed. Raises UsageError for any other text, and where nobody can type."""
     for step in erasure.plan.steps:
         frame.tell(f"will: {step.title}")
-    if not sys.stdin.isatty():
+    if not is_terminal():
         raise UsageError(
             f"erasing {target} cannot be undone: look with --dry-run, then give --yes. Nothing was changed"
         )
     frame.story.print(f"Type the id of the {target.kind} to erase it for good: ", end="")
     if sys.stdin.readline().strip() != target.id:
         raise UsageError("that is another id: nothing was changed")
+
+
+def is_terminal() -> bool:
+    """Whether somebody can type."""
+    return sys.stdin.isatty()
 
 
 def _report(frame: Frame, target: Target, erasure: Erasure, steps: list[str], *, dry_run: bool) -> None:

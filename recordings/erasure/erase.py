@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Final
 
-from recordings.erasure.ledger import Ledger, Noted
+from recordings.erasure.ledger import Ledger, Noted, Receipt
 from recordings.erasure.places import Pile, Refused, Search, search
-from recordings.erasure.receipt import UPLOAD, Receipt, receipt, what_stays
+from recordings.erasure.receipt import UPLOAD, receipt, what_stays
 from recordings.erasure.target import Hms, Target, survey
 from recordings.errors import CheckFailedError, CredentialsError, StoreError
 from recordings.paths import Home
@@ -158,7 +158,7 @@ class _Run:
             self._place.ledger.note(
                 self._id,
                 [
-                    Noted(pile.home.path(v.key), v.version_id, pile.kinds[v.key].value, v.size)
+                    Noted(pile.home.path(v.key), v.version_id, pile.kinds[v.key], v.size)
                     for v in batch
                     if not v.is_marker
                 ],
@@ -185,23 +185,24 @@ class _Run:
         self._place.ledger.delete_rows(self._id, self._scope)
 
     def _end(self, erasure: Erasure) -> None:
-        ledger, place = self._place.ledger, self._place
-        ended = ledger.now()
+        place, account = self._place, self._account()
         skipped = [home.bucket for home in place.home.former if not place.former]
         erasure.left = self.left
-        erasure.receipt = receipt(
-            self._id,
-            self._search,
-            ledger.noted(self._id),
-            account=self._account(),
-            buckets=[home.path("") for home in place.homes],
-            begun=ledger.begun(self._id),
-            ended=ended,
-            stays=what_stays(self._search, self._soft_delete, skipped, ended),
-            left=erasure.left,
-        )
-        if not self._scope.unfinished:
-            ledger.end(self._id, erasure.receipt)
+
+        def make(noted: Sequence[Noted], begun: datetime, ended: datetime) -> Receipt:
+            return receipt(
+                self._id,
+                self._search,
+                noted,
+                account=account,
+                buckets=[home.path("") for home in place.homes],
+                begun=begun,
+                ended=ended,
+                stays=what_stays(self._search, self._soft_delete, skipped, ended),
+                left=erasure.left,
+            )
+
+        erasure.receipt = place.ledger.end(self._id, make, close=not self._scope.unfinished)
 
     def _account(self) -> str:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +18,7 @@ import psycopg
 from recordings.catalog_entries import CatalogEntry
 from recordings.database import mapped
 from recordings.erasure.target import Kind, Scope, Target
+from recordings.errors import ConflictError
 
 _COLUMNS: Final = "asset_id, storage_provider, file_path, job_id, room_id, session_id, recorded_at"
 _RECORDING: Final = "(asset_id is not null or file_path is not null)"
@@ -46,6 +47,11 @@ _NOTE: Final = (
     "unnest(%(objects)s::text[], %(versions)s::text[], %(kinds)s::text[], %(bytes)s::bigint[]) "
     "as given (object, version, kind, bytes) on conflict do nothing"
 )
+_ENDED_SINCE: Final = (
+    "select 1 from recordings_internal.erasures where kind = %s and target = %s and ended_at >= %s limit 1"
+)
+_STILL_OPEN: Final = "select 1 from recordings_internal.erasures where id = %s and ended_at is null for share"
+Receipt = dict[str, Any]
 ROW: Final = "row"
 """The kind under which deleted rows are noted."""
 
@@ -101,7 +107,8 @@ class Ledger:
     def begin(self, scope: Scope) -> str:
         """Leave the tombstones, and give the id of the erasure: the one that has not ended, or a new one.
 
-        Whoever is writing rows right now is waited for, and whoever writes later meets the tombstones.
+        Whoever is writing rows right now is waited for, and whoever writes later meets the tombstones. Raises
+        ConflictError if another run ended such an erasure after this one was planned.
         """
         target = scope.target
         ids: list[tuple[str, str, datetime | None]] = [("recording", job, None) for job in scope.jobs]
@@ -112,6 +119,10 @@ class Ledger:
         with mapped(), self._connection.transaction():
             self._connection.execute("select set_config('lock_timeout', '10s', true)")
             self._connection.execute("lock table public.meeting_recordings in share row exclusive mode")
+            if self._fetch(_ENDED_SINCE, (target.kind.value, target.id, scope.until)):
+                raise ConflictError(
+                    f"another run has erased {target} meanwhile: run the command again, to see what is left"
+                )
             self._connection.execute(_TOMBSTONE.encode(), columns)
             known = self.open_erasure(target)
             if known is None:
@@ -120,7 +131,10 @@ class Ledger:
         return known
 
     def note(self, erasure: str, items: Iterable[Noted]) -> None:
-        """Write down, by digest, what is about to be removed; what was written down before stays once."""
+        """Write down, by digest, what is about to be removed; what was written down before stays once.
+
+        Raises ConflictError if another run has ended the erasure meanwhile.
+        """
         noted = list(items)
         given = {
             "erasure": erasure,
@@ -129,7 +143,11 @@ class Ledger:
             "kinds": [item.kind for item in noted],
             "bytes": [item.bytes for item in noted],
         }
-        with mapped():
+        with mapped(), self._connection.transaction():
+            if not self._connection.execute(_STILL_OPEN.encode(), (erasure,)).fetchall():
+                raise ConflictError(
+                    "another run has ended this erasure meanwhile, and there is more to remove: run the command again"
+                )
             self._connection.execute(_NOTE.encode(), given)
 
     def delete_rows(self, erasure: str, scope: Scope) -> int:
@@ -153,27 +171,32 @@ class Ledger:
             self.note(erasure, (Noted(f"row {asset}", f"{path} {n}", ROW) for n, (asset, path) in enumerate(gone)))
         return len(gone)
 
-    def noted(self, erasure: str) -> list[Noted]:
-        """Everything that was written down for an erasure, by digest."""
-        query = (
+    def end(
+        self, erasure: str, make: Callable[[Sequence[Noted], datetime, datetime], Receipt], *, close: bool
+    ) -> Receipt:
+        """Make the receipt of everything that was noted, when it was begun and now; with `close` the erasure ends.
+
+        Then the receipt is kept, and the digests that it was made from are forgotten. If another run has ended the
+        erasure already, its receipt counts.
+        """
+        query = "select begun_at, ended_at, receipt, now() from recordings_internal.erasures where id = %s for update"
+        noted = (
             "select object, version, kind, bytes from recordings_internal.erased where erasure = %s "
             "order by object, version"
         )
-        return [Noted(*line) for line in self._fetch(query, (erasure,))]
-
-    def begun(self, erasure: str) -> datetime:
-        """When an erasure was begun first (UTC)."""
-        query = "select begun_at from recordings_internal.erasures where id = %s"
-        return self._fetch(query, (erasure,))[0][0]  # type: ignore[no-any-return]
-
-    def end(self, erasure: str, receipt: Mapping[str, Any]) -> None:
-        """Keep the receipt, and forget the digests that it was made from."""
         with mapped(), self._connection.transaction():
-            self._connection.execute(
-                "update recordings_internal.erasures set ended_at = now(), receipt = %s::jsonb where id = %s",
-                (json.dumps(receipt), erasure),
-            )
-            self._connection.execute("delete from recordings_internal.erased where erasure = %s", (erasure,))
+            begun, ended, kept, now = self._fetch(query, (erasure,))[0]
+            if ended is not None:
+                return dict(kept)
+            receipt = make([Noted(*line) for line in self._fetch(noted, (erasure,))], begun, now)
+            if close:
+                self._fetch(
+                    "update recordings_internal.erasures set ended_at = now(), receipt = %s::jsonb where id = %s "
+                    "returning id",
+                    (json.dumps(receipt), erasure),
+                )
+                self._fetch("delete from recordings_internal.erased where erasure = %s returning erasure", (erasure,))
+        return receipt
 
     def _fetch(self, query: str, parameters: Any = None) -> list[Any]:
         with mapped():

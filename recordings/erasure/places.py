@@ -6,8 +6,8 @@ under the prefix of a bucket of the stack, in its documented form in a room of t
 another recording of that room; one with no room in it has to come from 100ms, or name the target. What is refused is
 told.
 
-With a recording goes what lies beside it: the folder of an HLS recording, and names that begin as a recording's name
-does and go on with something else than a letter or digit (thumbnails).
+With a recording goes what lies beside it: the folder of an HLS recording, names that begin as a recording's name does
+and go on with something else than a letter or digit (thumbnails), and what a backfill that was ended left of it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 from recordings.erasure.target import Claim, Kind, Scope
 from recordings.errors import UsageError
 from recordings.paths import Home, RecordingKind, RecordingPath, parse
+from recordings.policies import OPERATOR_PREFIX
 from recordings.stores.base import ObjectVersion, Upload
 
 _FOLDERS: Final = ("beam/", "hls/", "chat/", "transcript/", "summary/", "")
 """Of rooms, under the prefix. Where transcripts and summaries go no page of 100ms says: their paths are in its list."""
 _HLS: Final = frozenset({RecordingKind.HLS_LAYER, RecordingKind.HLS_VOD})
+_BACKFILL: Final = f"{OPERATOR_PREFIX}backfill/"
+"""Where `recordings backfill` keeps, by the id of the recording asset, what it has not finished."""
+UNFINISHED: Final = "unfinished backfill"
+"""The kind of that."""
 
 
 class Lists(Protocol):
@@ -61,7 +68,7 @@ class Pile:
     home: Home
     versions: list[ObjectVersion] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
-    kinds: dict[str, RecordingKind] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -71,9 +78,13 @@ class Pile:
 
 @dataclass(frozen=True)
 class Search:
-    """Where to look for a scope's objects. `elsewhere`: what 100ms says lies in buckets that are none of ours."""
+    """Where to look for a scope's objects; `bucket` is the stack's own.
+
+    `elsewhere`: what 100ms says lies in buckets that are none of ours.
+    """
 
     scope: Scope
+    bucket: str
     wheres: tuple[_Where, ...]
     refused: tuple[Refused, ...]
     elsewhere: tuple[Claim, ...]
@@ -81,40 +92,52 @@ class Search:
     def look(self, home: Home, store: Lists) -> tuple[Pile, list[Refused]]:
         """What lies in one bucket now, each version and upload once, and what was left. Raises StoreError."""
         pile, left = Pile(home), dict[str, str]()
-        seen: set[tuple[str, str]] = set()
         for where in self._wheres(home):
-            for version in store.list_versions(where.prefix):
-                if (version.key, version.version_id) not in seen and self._takes(where, home, version.key, pile, left):
-                    seen.add((version.key, version.version_id))
-                    pile.versions.append(version)
-            for upload in store.list_uploads(where.prefix):
-                if (upload.key, upload.upload_id) not in seen and self._takes(where, home, upload.key, pile, left):
-                    seen.add((upload.key, upload.upload_id))
-                    pile.uploads.append(upload)
+            self._gather(store, where.prefix, pile, partial(self._kind, where, home, left))
+        if home.bucket == self.bucket:
+            self._gather(store, _BACKFILL, pile, self._unfinished)
         return pile, [Refused(home.path(key), reason) for key, reason in left.items() if key not in pile.kinds]
+
+    def _gather(self, store: Lists, prefix: str, pile: Pile, kind_of: Callable[[str], str | None]) -> None:
+        seen = {(version.key, version.version_id) for version in pile.versions}
+        seen |= {(upload.key, upload.upload_id) for upload in pile.uploads}
+        for version in store.list_versions(prefix):
+            if (version.key, version.version_id) not in seen and (kind := kind_of(version.key)):
+                pile.kinds[version.key] = kind
+                pile.versions.append(version)
+        for upload in store.list_uploads(prefix):
+            if (upload.key, upload.upload_id) not in seen and (kind := kind_of(upload.key)):
+                pile.kinds[upload.key] = kind
+                pile.uploads.append(upload)
+
+    def _unfinished(self, key: str) -> str | None:
+        asset = unquote(key.removeprefix(_BACKFILL)).rpartition(".")[0]
+        return UNFINISHED if asset in self.scope.assets else None
 
     def _wheres(self, home: Home) -> list[_Where]:
         """Those of one bucket; a prefix that another one covers is listed once, for both."""
-        by_prefix: dict[str, list[_Where]] = {}
+        groups: list[tuple[str, list[_Where]]] = []
         for where in sorted((where for where in self.wheres if where.bucket == home.bucket), key=lambda w: w.prefix):
-            cover = next((prefix for prefix in by_prefix if where.prefix.startswith(prefix)), where.prefix)
-            by_prefix.setdefault(cover, []).append(where)
-        return [_Where(home.bucket, prefix, _any(wheres)) for prefix, wheres in by_prefix.items()]
+            if groups and where.prefix.startswith(groups[-1][0]):
+                groups[-1][1].append(where)
+            else:
+                groups.append((where.prefix, [where]))
+        return [_Where(home.bucket, prefix, _any(wheres)) for prefix, wheres in groups]
 
-    def _takes(self, where: _Where, home: Home, key: str, pile: Pile, left: dict[str, str]) -> bool:
+    def _kind(self, where: _Where, home: Home, left: dict[str, str], key: str) -> str | None:
+        """The kind of a key that is meant, None for any other; why one was left that looks as if it were meant."""
         try:
             place = home.own(key)
         except UsageError:
             if _names(key[len(home.prefix) :], {self.scope.target.id}):
                 left[key] = "its key has a form that no recording has"
-            return False
+            return None
         if not where.accepts(place):
-            return False
+            return None
         if home.path(key) in self.scope.foreign:
             left[key] = "100ms or a row says that it belongs to another recording too"
-            return False
-        pile.kinds[key] = place.kind
-        return True
+            return None
+        return place.kind.value
 
 
 def search(scope: Scope, home: Home, *, thorough: bool = False) -> Search:
@@ -140,7 +163,7 @@ def search(scope: Scope, home: Home, *, thorough: bool = False) -> Search:
             believed.add(claim.path)
             wheres += _beside(place)
     left = tuple(item for path, item in refused.items() if path not in believed)
-    return Search(scope, tuple(wheres), left, tuple(elsewhere))
+    return Search(scope, home.bucket, tuple(wheres), left, tuple(elsewhere))
 
 
 def _is_elsewhere(path: str, homes: Iterable[Home]) -> bool:

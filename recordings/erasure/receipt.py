@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from recordings.erasure.ledger import ROW, Noted
+from recordings.erasure.ledger import ROW, Noted, Receipt
 from recordings.erasure.places import Refused, Search
 from recordings.paths import parse
 
@@ -24,7 +24,6 @@ HMS_KEEPS: Final = timedelta(days=15)
 """How long 100ms keeps a recording in its own storage."""
 UPLOAD: Final = "unfinished upload"
 """The kind under which aborted uploads are noted."""
-Receipt = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +22,7 @@ from recordings.erasure.ledger import digest
 from recordings.stores import Identity, open_store
 from sandbox.hms.state import new_id
 from sandbox.servers import Sandbox
-from tests.functional.clients import control
+from tests.functional.clients import control, eventually
 from tests.functional.databases import rows
 from tests.functional.stand import Stand, entered
 
@@ -78,6 +82,10 @@ class Scene:
 
     def contents(self) -> set[str]:
         return set(self.stand.contents())
+
+
+ON_S3 = pytest.mark.parametrize("stand", ["s3"], indirect=True)
+"""Where the provider makes no difference."""
 
 
 @pytest.fixture
@@ -152,3 +160,90 @@ def test_room_is_erased_whole_and_stays_erased(scene: Scene) -> None:
     control(scene.sandbox, "hms", "POST", "seed", {"assets": [{"room_id": room, "created_at": "2099-01-01T00:00:00Z"}]})
     scene.run("sync", "--room", room)
     assert len(scene.rows()) == 2, "what the room records later is no part of the request"
+
+
+@ON_S3
+def test_target_of_a_typo_is_refused(scene: Scene, tmp_path: Path) -> None:
+    """Exit code 1 and no tombstone: nothing is known of it; exit code 2 for what is no id, or no place for a file."""
+    unknown = scene.run("erase", "--room", new_id(), "--yes")
+    assert (unknown.exit_code, "nothing is known of room" in unknown.stderr) == (1, True)
+    assert rows(scene.database, "select count(*) from recordings_internal.tombstones") == [(0,)]
+    for wrong in (["--room", "../x"], ["--room", "a", "--session", "b"], []):
+        assert scene.run("erase", *wrong, "--yes").exit_code == 2
+    nowhere = scene.run("erase", "--room", "a", "--receipt", str(tmp_path / "no" / "x.json"))
+    assert (nowhere.exit_code, "no place for a file" in nowhere.stderr) == (2, True)
+
+
+@ON_S3
+def test_it_asks_for_the_id(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --yes the id has to be typed; another text, or nobody to type, changes nothing."""
+    room = new_id()
+    key = everything(room, new_id())["room-composite"]
+    scene.put(key)
+    outputs, kept = tmp_path / "outputs.json", tmp_path / "receipt.json"
+    outputs.write_text(json.dumps(scene.stand.raw))
+    command = ["erase", "--room", room, "--outputs", str(outputs), "--receipt", str(kept)]
+
+    def typed(text: str, *, terminal: bool = True) -> Result:
+        monkeypatch.setattr("recordings.cli.erase.is_terminal", lambda: terminal)
+        return CliRunner(env={"DATABASE_URL": scene.database}).invoke(app, command, input=text + "\n")
+
+    for refused in (typed("yes"), typed(""), typed(room, terminal=False)):
+        assert (refused.exit_code, key in scene.contents(), kept.exists()) == (2, True, False), refused.output
+    assert typed(room).exit_code == 0
+    assert key not in scene.contents()
+    assert json.loads(kept.read_text())["removed"]["objects"] == 1
+
+
+@ON_S3
+def test_wrong_account_or_missing_database_changes_nothing(scene: Scene) -> None:
+    """The guard and the configuration come first: exit code 2."""
+    room = new_id()
+    key = everything(room, new_id())["room-composite"]
+    scene.put(key)
+    database, scene.database = scene.database, ""
+    missing = scene.run("erase", "--room", room, "--yes")
+    assert (missing.exit_code, "DATABASE_URL is not set" in missing.stderr) == (2, True)
+    scene.database, scene.stand = database, scene.stand.declared(expectedAccount="another")
+    guarded = scene.run("erase", "--room", room, "--yes")
+    assert (guarded.exit_code, "this is not the place" in guarded.stderr) == (2, True)
+    assert key in scene.contents()
+
+
+@ON_S3
+def test_forged_row_is_told_and_takes_nothing_along(scene: Scene) -> None:
+    """A row of the room that names another room's recording: exit code 1, the path in the receipt, the object stays."""
+    room, other = new_id(), new_id()
+    theirs = everything(other, new_id())["room-composite"]
+    scene.put(theirs, everything(room, new_id())["room-composite"])
+    scene.row(CatalogEntry("forged", scene.stand.provider, file_path=scene.path(theirs), room_id=room))
+    done = scene.run("erase", "--room", room, "--yes", "--json")
+    assert done.exit_code == 1, done.output
+    receipt = json.loads(done.stdout)["receipt"]
+    assert (receipt["complete"], [item["path"] for item in receipt["leftAlone"]]) == (False, [scene.path(theirs)])
+    assert (theirs in scene.contents(), scene.rows()) == (True, [])
+
+
+@ON_S3
+def test_killed_process_is_completed_by_the_next(scene: Scene, tmp_path: Path) -> None:
+    """SIGKILL while objects are being deleted: tombstones are there; the next run ends complete, with one receipt."""
+    room = new_id()
+    keys = everything(room, new_id())
+    scene.put(*keys.values())
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps(scene.stand.raw))
+    fault = {"match": f"POST /{scene.stand.bucket}.*", "fault": "slow", "delay": 60}
+    control(scene.sandbox, "aws", "POST", "faults", fault)
+    command = [sys.executable, "-m", "recordings", "erase", "--room", room, "--yes", "--outputs", str(outputs)]
+    env = {**os.environ, **scene.sandbox.env, "DATABASE_URL": scene.database}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: rows(scene.database, "select 1 from recordings_internal.erased"))
+    finally:
+        process.kill()
+        process.wait()
+        control(scene.sandbox, "aws", "DELETE", "faults")
+    assert rows(scene.database, "select kind, id from recordings_internal.tombstones") == [("room", room)]
+    receipt = scene.erase("--room", room)["receipt"]
+    assert receipt["removed"]["objects"] == len(keys) - 1, "the summary lies where nothing says whose it is"
+    assert not any(room in key for key in scene.contents())
