@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
@@ -141,6 +142,8 @@ class World:
         return Teardown(target, Stacks(self.pulumi), place, wish, waiting, deactivate=self.deactivate)
 
     def deactivate(self, outputs: StackOutputs, principal: str, key: str) -> bool:
+        template = self.api.state.templates.get(self.template)
+        assert template is None or not template["settings"]["recording"], "100ms is left with a key that does not work"
         self.events.append(f"deactivate {key}")
         self.inactive.add(key)
         return True
@@ -157,6 +160,10 @@ class World:
             case ("config", "--json", *_):
                 entries = {f"recordings:{key}": {"value": value} for key, value in self.configuration.items()}
                 done.stdout = json.dumps(entries)
+            case ("stack", "init", name, *_):
+                self.stacks[name] = 0
+                with Path(f"Pulumi.{name}.yaml").open("a") as file:
+                    file.write("encryptionsalt: v1:salt\n")
             case ("state", "unprotect", *_):
                 self.events.append("unprotect")
             case ("destroy", *_):

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
-from scripts.nightly import TASKS
+from recordings.cli import app
+from scripts.nightly import TASKS, Task
 from tests.workflows import FOLDER, ROOT, Expression, filled_in, holds, steps, workflow, workflows
 
 PINNED = re.compile(r"uses: (\./\S+|[\w.-]+(/[\w.-]+)+@[0-9a-f]{40} # v\d+(\.\d+){2})")
@@ -169,6 +171,23 @@ def test_steps_run_what_there_is() -> None:
     for name, job, step in steps():
         for module in re.findall(r"-m (scripts\.\w+)", step.get("run", "")):
             assert (ROOT / f"{module.replace('.', '/')}.py").exists(), (name, job, module)
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if not task.of_pulumi], ids=lambda task: task.title)
+def test_commands_of_the_night_take_their_options(task: Task) -> None:
+    """Each is parsed by the command itself, which carries nothing out."""
+    name, *options = task.arguments
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]  # the app is a group
+    with command.make_context(name, [*options, "--stack", "dev"]) as context:
+        assert context.params["stack"] == "dev"
+
+
+def test_environments_and_test_stacks_are_deployed_alike() -> None:
+    """The same `up` and the same proof; only an environment keeps what they print for its report."""
+    ours, passing = ({step["name"]: step["run"] for step in job["steps"] if "run" in step}
+                     for job in (workflow("up")["jobs"]["dev"], workflow("pr-stack")["jobs"]["up"]))  # fmt: skip
+    for name in ("Deploy", "Register and verify"):
+        assert ours[name].split(" | tee ")[0] == passing[name]
 
 
 @pytest.mark.parametrize(
