@@ -82,6 +82,8 @@ class Worker:
     ) -> None:
         self._workshop, self._url, self._dead_after, self._ended = workshop, url, dead_after, ended
         self._queue = queue_of(workshop.outputs)
+        workshop.lease = dead_after
+        logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # what there is to say is told by `ended`
         self._ending = asyncio.Event()
 
     def run(self, *, until_empty: bool) -> None:
@@ -169,6 +171,3 @@ class Worker:
 def moved(ended: Ended) -> bool:
     """Whether this try moved a recording."""
     return ended.outcome is not None and ended.outcome.result is Result.MOVED
-
-
-logging.getLogger("procrastinate").setLevel(logging.CRITICAL)

@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import bench_signing, bench_sync, bench_usage, bench_web
+from sandbox import bench_backfill, bench_signing, bench_sync, bench_usage, bench_web
 from sandbox.servers import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,9 +81,8 @@ def main() -> None:
         for quick, slow in zip(mine, others, strict=True):
             console.print(f"{quick.name}: {slow.median / quick.median:.1f} times as fast as the real CLI (at least 3)")
     console.print()
-    console.print(
-        _facts([*bench_signing.figures(), *bench_sync.figures(), *bench_usage.figures(), *bench_web.figures()])
-    )
+    parts = (bench_signing, bench_sync, bench_usage, bench_web, bench_backfill)
+    console.print(_facts([row for part in parts for row in part.figures()]))
 
 
 def _demo() -> float:
@@ -140,7 +139,7 @@ def _timed(command: list[str], env: dict[str, str], cwd: Path) -> float:
 
 
 def _facts(rows: list[tuple[str, str]]) -> Table:
-    table = Table("signing, sync and downloads", "", box=None, pad_edge=False)
+    table = Table("signing, sync, downloads and backfill", "", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     return table

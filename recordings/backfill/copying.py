@@ -11,23 +11,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from recordings.backfill.moves import Move
 from recordings.backfill.record import Record, State
-from recordings.backfill.source import ChangedError, Piece, Source, Version
-from recordings.backfill.wire import FAILURES, Answer, Wire
+from recordings.backfill.source import ChangedError, Source, Version
+from recordings.backfill.wire import FAILURES, Answer, Exchange, Wire
 from recordings.errors import ConflictError, ObjectNotFoundError, PreconditionError, StoreError, StoreUnreachableError
 from recordings.retry import Attempts, parse_retry_after
-from recordings.stores.landing import Landed, LandedPart, Landing, Request, Target
+from recordings.stores.landing import DamagedError, Landed, LandedPart, Landing, Target
 
 PART_BYTES: Final = 16 << 20
+SMALL_BYTES: Final = 8 << 20
+"""What is not larger goes in one request, out of a buffer."""
 MOST_PARTS: Final = 10_000
 """Of S3 and Google alike."""
-_DAMAGED: Final = (b"BadDigest", b"InvalidDigest", b"XAmzContentChecksumMismatch", b"RequestTimeout")
-"""What the store says of bytes that were damaged or late on the way: sent again, they may arrive."""
+_DAMAGED: Final = (b"BadDigest", b"InvalidDigest", b"XAmzContentChecksumMismatch", b"RequestTimeout", b"IncompleteBody")
+"""What the store says of bytes that were damaged, late or cut off on the way: sent again, they may arrive."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,16 @@ class Tools:
     record: Callable[[Move], Record]
     attempts: Callable[[], Attempts] = Attempts
     part_bytes: int = PART_BYTES
+    small_bytes: int = SMALL_BYTES
     took: Callable[[int], None] = lambda _: None
+
+
+class _Again(Exception):  # noqa: N818 - a signal inside this module, never seen outside
+    """What was tried failed for `reason`; another try may do, after `wait` seconds."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
 
 
 class Copy:
@@ -52,7 +66,7 @@ class Copy:
         self._target = Target(move.key, move.content_type, move.asset.id)
         self._source = tools.source(move)
         self._record = tools.record(move)
-        self._may_be_large = move.asset.size is None or move.asset.size > tools.part_bytes
+        self._is_large = move.asset.size is not None and move.asset.size > tools.small_bytes
         self._parts: dict[int, LandedPart] = {}
         self._lock = threading.Lock()
         self._version = Version(0, "")
@@ -70,27 +84,34 @@ class Copy:
         Raises ChangedError (begin anew), BusyError (another run has it), ConflictError (another object is there), and
         whatever source and store raise.
         """
-        state = self._record.claim() if self._may_be_large else None
-        if state is not None:
-            left = self._go_on(state)
-            if left is not None:
-                return left
-        return self._begin(buffer)
+        if not self._is_large:
+            if self._put_whole(buffer):
+                return []
+            self._is_large = True  # 100ms did not say so
+        state = self._record.claim()
+        left = self._go_on(state) if state is not None else None
+        return self._begin(buffer) if left is None else left
 
     def part(self, number: int, buffer: memoryview) -> None:
-        """Copy one part."""
-        first = (number - 1) * self._tools.part_bytes
-        piece = self._source.read(first, buffer, self._version, self._tools.took)
-        self._upload(number, piece, buffer)
+        """Copy one part: every piece is sent on as soon as it is read."""
+        checksum, answer = self._again(lambda: self._pour(number, buffer))
+        etag = answer.headers.get("etag", "").strip('"')
+        with self._lock:
+            self._parts[number] = LandedPart(number, self._length(number), etag, checksum)
+        self._record.part_done(number, checksum)
 
     def finish(self) -> None:
         """Make the object out of its parts, if that is not done yet. Raises as `open`."""
         if self._upload_id:
             self._complete()
 
+    def renew(self) -> None:
+        """Let other runs know that this one is alive."""
+        self._record.renew()
+
     def give_up(self, error: BaseException) -> None:
         """Leave what is done to the next run, or throw it away if it is of no use."""
-        if isinstance(error, ChangedError | ConflictError):
+        if isinstance(error, ChangedError | ConflictError | DamagedError):
             self._start_over()
         else:
             self._record.release()
@@ -123,48 +144,111 @@ class Copy:
         self._parts, self._upload_id, self._version = {}, "", Version(0, "")
 
     def _begin(self, buffer: memoryview) -> list[int]:
+        """Look which version there is, and whether it is here already; else begin an upload."""
+        with self._source.open(0, 1, None) as probe:
+            self._version = probe.version
         room = self._tools.part_bytes
-        piece = self._source.read(0, buffer[:room], None, self._tools.took)
-        self._version = piece.version
-        if self.size <= room:
-            self._put(piece, buffer)
-            return []
-        count = -(-self.size // room)
+        count = max(1, -(-self.size // room))
         if count > MOST_PARTS:
             raise StoreError(f"it has {self.size:,} bytes; this copies at most {MOST_PARTS * room:,}")
         if (landed := self._landing.look(self._target)) is not None:
-            self._compare(landed, piece, buffer)
+            self._compare(landed, buffer)
             return []
         self._upload_id = self._landing.begin(self._target)
-        self._record.keep(State(self._target.key, piece.version, room, self._upload_id))
-        self._upload(1, piece, buffer)
-        return list(range(2, count + 1))
+        self._record.keep(State(self._target.key, self._version, room, self._upload_id))
+        return list(range(1, count + 1))
 
-    def _put(self, piece: Piece, buffer: memoryview) -> None:
-        """The whole of a small recording in one request."""
+    def _put_whole(self, buffer: memoryview) -> bool:
+        """A small recording in one request; False, with nothing done, if it is not small."""
+        count, checksum = self._again(lambda: self._read(buffer))
+        if count < self.size:
+            self._tools.took(-count)
+            return False
+        try:
+            self._again(lambda: self._send(count, checksum, buffer))
+        except PreconditionError:
+            self._accept(self._landing.look(self._target), checksum)
+        return True
 
-        def request() -> Request:
-            return self._landing.single(self._target, piece.count, piece.checksum)
+    def _read(self, buffer: memoryview) -> tuple[int, int]:
+        """Read as much as is small into the buffer; gives bytes and checksum."""
+        checksum, told = 0, _Told(self._tools.took)
+        try:
+            with self._source.open(0, self._tools.small_bytes, None) as found:
+                for piece in found.pieces(buffer, keep=True):
+                    checksum = self._landing.checksum.update(piece, checksum)
+                    told(len(piece))
+        except FAILURES as error:
+            told.take_back()
+            raise _Again(f"reading {self._target.mark} broke off ({type(error).__name__})") from None
+        self._version = found.version
+        return found.count, checksum
+
+    def _send(self, count: int, checksum: int, buffer: memoryview) -> None:
+        request = self._landing.single(self._target, count, checksum)
+        try:
+            with self._tools.wire.put(request.url, request.headers, count) as upload:
+                _write(upload, [buffer[:count]])
+                answer = upload.end()
+        except FAILURES as error:
+            raise self._broken(error) from None
+        self._judge(answer)
+
+    def _pour(self, number: int, buffer: memoryview) -> tuple[int, Answer]:
+        """One try of a part, from 100ms into the store; gives the checksum of what went through."""
+        length, told = self._length(number), _Told(self._tools.took)
+        checksum = 0
+
+        def passing(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+            nonlocal checksum
+            for piece in pieces:
+                checksum = self._landing.checksum.update(piece, checksum)
+                told(len(piece))
+                yield piece
 
         try:
-            self._send(request, buffer[: piece.count])
-        except PreconditionError:
-            self._accept(self._landing.look(self._target), piece.checksum)
+            with self._source.open((number - 1) * self._tools.part_bytes, length, self._version) as found:
+                request = self._landing.part(self._target, self._upload_id, number)
+                with self._tools.wire.put(request.url, request.headers, length) as upload:
+                    _write(upload, passing(found.pieces(buffer)))
+                    answer = upload.end()
+            self._judge(answer)
+            if self._landing.said(answer.headers) not in (None, checksum):
+                raise _Again(f"part {number} of {self._target.key} was damaged on the way")
+        except FAILURES as error:
+            told.take_back()
+            raise self._broken(error) from None
+        except _Again:
+            told.take_back()
+            raise
+        return checksum, answer
 
-    def _upload(self, number: int, piece: Piece, buffer: memoryview) -> None:
-        def request() -> Request:
-            return self._landing.part(self._target, self._upload_id, number, piece.count, piece.checksum)
+    def _judge(self, answer: Answer) -> None:
+        """Raises StoreError for a refusal, _Again for what may heal."""
+        if answer.status == 200:
+            return
+        failure = self._landing.refusal(answer.status, answer.body, f"upload to {self._target.key}")
+        if isinstance(failure, StoreUnreachableError) or any(code in answer.body for code in _DAMAGED):
+            raise _Again(str(failure), parse_retry_after(answer.headers.get("retry-after"), time.time()))
+        raise failure
 
-        answer = self._send(request, buffer[: piece.count])
-        etag = answer.headers.get("etag", "").strip('"')
-        with self._lock:
-            self._parts[number] = LandedPart(number, piece.count, etag, piece.checksum)
-        self._record.part_done(number, piece.checksum)
+    def _broken(self, error: Exception) -> _Again:
+        return _Again(f"copying to {self._target.key} broke off ({type(error).__name__})")
+
+    def _again(self, act: Callable[[], T]) -> T:
+        """Do it, again where that may help. Raises StoreUnreachableError when the attempts are used up."""
+        attempts = self._tools.attempts()
+        while True:
+            try:
+                return act()
+            except _Again as again:
+                if not attempts.wait_again(str(again), again.wait):
+                    raise StoreUnreachableError(f"{again}; gave up after {attempts.failures} tries") from None
 
     def _complete(self) -> None:
         parts = [self._parts[number] for number in sorted(self._parts)]
         checksum = self._landing.checksum.of_parts((part.checksum or 0, part.size) for part in parts)
-        self._record.save()
+        self._record.renew()
         try:
             self._landing.complete(self._target, self._upload_id, parts, checksum)
         except (PreconditionError, ObjectNotFoundError, StoreUnreachableError) as error:
@@ -174,15 +258,26 @@ class Copy:
             self._accept(landed, checksum)
         self._record.forget()
 
-    def _compare(self, landed: Landed, piece: Piece, buffer: memoryview) -> None:
+    def _compare(self, landed: Landed, buffer: memoryview) -> None:
         """An object is there that may be this recording: without a mark of ours only all of its bytes can tell."""
-        checksum, done = piece.checksum, piece.count
+        checksum: int | None = None
         if landed.mark != self._target.mark and landed.size == self.size and landed.checksum is not None:
-            combine = self._landing.checksum.combine
-            while done < self.size:
-                more = self._source.read(done, buffer[: self._tools.part_bytes], self._version, self._tools.took)
-                checksum, done = combine(checksum, more.checksum, more.count), done + more.count
-        self._accept(landed, checksum if done == self.size else None)
+            numbers = range(1, -(-self.size // self._tools.part_bytes) + 1)
+            found = [
+                (self._again(partial(self._checksum_of, number, buffer)), self._length(number)) for number in numbers
+            ]
+            checksum = self._landing.checksum.of_parts(found)
+        self._accept(landed, checksum)
+
+    def _checksum_of(self, number: int, buffer: memoryview) -> int:
+        checksum = 0
+        try:
+            with self._source.open((number - 1) * self._tools.part_bytes, self._length(number), self._version) as found:
+                for piece in found.pieces(buffer):
+                    checksum = self._landing.checksum.update(piece, checksum)
+        except FAILURES as error:
+            raise self._broken(error) from None
+        return checksum
 
     def _accept(self, landed: Landed | None, checksum: int | None) -> None:
         """Take what is there for this recording. Raises ConflictError if it is not."""
@@ -204,23 +299,27 @@ class Copy:
     def _length(self, number: int) -> int:
         return min(self._tools.part_bytes, self.size - (number - 1) * self._tools.part_bytes)
 
-    def _send(self, request: Callable[[], Request], body: memoryview) -> Answer:
-        """Send until the store has it. Raises StoreError."""
-        what, attempts = f"upload to {self._target.key}", self._tools.attempts()
-        while True:
-            wait, asked = None, request()
-            try:
-                answer = self._tools.wire.send(asked.method, asked.url, asked.headers, body)
-            except FAILURES as error:
-                reason = f"{what} broke off ({type(error).__name__})"
-            else:
-                if answer.status == 200:
-                    return answer
-                failure = self._landing.refusal(answer.status, answer.body, what)
-                reason = str(failure)
-                is_damaged = any(code in answer.body for code in _DAMAGED)
-                if not isinstance(failure, StoreUnreachableError) and not is_damaged:
-                    raise failure
-                wait = parse_retry_after(answer.headers.get("retry-after"), time.time())
-            if not attempts.wait_again(reason, wait):
-                raise StoreUnreachableError(f"{reason}; gave up after {attempts.failures} tries")
+
+class _Told:
+    """Progress of one try, to be taken back if it fails."""
+
+    def __init__(self, took: Callable[[int], None]) -> None:
+        self._took = took
+        self._count = 0
+
+    def __call__(self, count: int) -> None:
+        self._count += count
+        self._took(count)
+
+    def take_back(self) -> None:
+        self._took(-self._count)
+
+
+def _write(upload: Exchange, pieces: Iterable[memoryview]) -> None:
+    """Send pieces, until the store takes no more: then its answer says why."""
+    source = iter(pieces)
+    for piece in source:
+        try:
+            upload.write(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            return

@@ -12,6 +12,7 @@ import mmap
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,9 +20,11 @@ from typing import Final, Protocol
 
 from recordings.backfill.copying import Copy, Tools
 from recordings.backfill.moves import Move
+from recordings.backfill.record import LEASE_SECONDS
 from recordings.backfill.source import ChangedError
-from recordings.backfill.wire import Wire
+from recordings.backfill.wire import PIECE, Wire
 from recordings.errors import RecordingsError
+from recordings.stores.landing import DamagedError
 
 IN_FLIGHT: Final = 4
 _TRIES: Final = 3
@@ -100,6 +103,7 @@ class Mover:
         stopping: threading.Event | None = None,
         cut: Sequence[Wire] = (),
         in_flight: int = IN_FLIGHT,
+        renew_seconds: float = LEASE_SECONDS / 4,
         began: Callable[[Move], None] = lambda _: None,
     ) -> None:
         self._tools, self._books, self._remove, self._began = tools, books, remove, began
@@ -107,7 +111,10 @@ class Mover:
         self._change = threading.Condition()
         self._is_ending = False
         self._stopping, self._wires = stopping or threading.Event(), (tools.wire, *cut)
+        self._open: set[Copy] = set()
+        self._renewing = threading.Event()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(in_flight)]
+        self._threads.append(threading.Thread(target=self._renew, args=(renew_seconds,), daemon=True))
 
     def __enter__(self) -> Mover:
         for thread in self._threads:
@@ -120,8 +127,10 @@ class Mover:
         with self._change:
             self._is_ending = True
             self._change.notify_all()
-        for thread in self._threads:
+        for thread in self._threads[:-1]:
             thread.join()
+        self._renewing.set()
+        self._threads[-1].join()
         for wire in self._wires:
             wire.close()
 
@@ -155,7 +164,7 @@ class Mover:
         buffer: memoryview | None = None
         while (unit := self._take()) is not None:
             if buffer is None:
-                buffer = memoryview(mmap.mmap(-1, self._tools.part_bytes))
+                buffer = memoryview(mmap.mmap(-1, max(PIECE, self._tools.small_bytes)))
             job = unit.job
             try:
                 if job.error is None:
@@ -180,6 +189,7 @@ class Mover:
             raise ErasedError("it was erased")
         self._began(job.move)
         job.copy = Copy(job.move, self._tools)
+        self._open.add(job.copy)
         numbers = job.copy.open(buffer)
         with self._change:
             job.left += len(numbers)
@@ -192,8 +202,18 @@ class Mover:
         except BaseException as error:
             job.future.set_exception(error)
             return
+        finally:
+            if job.copy is not None:
+                self._open.discard(job.copy)
         if outcome is not None:
             job.future.set_result(outcome)
+
+    def _renew(self, seconds: float) -> None:
+        """Renew the claims of what is open; one that cannot be renewed now may be so the next time."""
+        while not self._renewing.wait(seconds):
+            for copy in self._open.copy():
+                with suppress(RecordingsError):
+                    copy.renew()
 
     def _settle(self, job: _Job) -> Outcome | None:
         try:
@@ -207,7 +227,7 @@ class Mover:
         except RecordingsError as error:
             if job.copy is not None:
                 _give_up(job.copy, error)
-            if isinstance(error, ChangedError) and job.tries < _TRIES and not self._stopping.is_set():
+            if isinstance(error, ChangedError | DamagedError) and job.tries < _TRIES and not self._stopping.is_set():
                 self._add([_Unit(job.move.order, 0, _Job(job.move, job.future, job.tries + 1))])
                 return None
             return Outcome(job.move, Result.FAILED, error=error)

@@ -17,7 +17,7 @@ from recordings.backfill.copying import Tools
 from recordings.backfill.hosts import Hosts
 from recordings.backfill.mover import Books, Mover, NoBooks
 from recordings.backfill.moves import Found, Move
-from recordings.backfill.record import Record
+from recordings.backfill.record import LEASE_SECONDS, Record
 from recordings.backfill.source import Source
 from recordings.backfill.wire import Wire
 from recordings.catalog_entries import CatalogEntry, entry_of
@@ -88,6 +88,7 @@ class Workshop:
     took: Callable[[int], None] = lambda _: None
     began: Callable[[Move], None] = lambda _: None
     tell: Callable[[str], None] = lambda _: None
+    lease: float = LEASE_SECONDS
 
     def __post_init__(self) -> None:
         self.landing: Landing = open_landing(self.outputs, self.store)
@@ -102,17 +103,25 @@ class Workshop:
 
         def source(move: Move) -> Source:
             what = f"recording {move.asset.id}"
-            return Source(what, lambda: self._presigned(move.asset.id), reading, self.landing.checksum, attempts)
+            return Source(what, lambda: self._presigned(move.asset.id), reading, attempts)
 
         tools = Tools(
             landing=self.landing,
             wire=Wire(),
             source=source,
-            record=lambda move: Record(self.memory, move.asset.id),
+            record=lambda move: Record(self.memory, move.asset.id, lease=self.lease),
             attempts=attempts,
             took=self.took,
         )
-        return Mover(tools, self.books, self._remove, stopping=stopping, cut=(reading,), began=self.began)
+        return Mover(
+            tools,
+            self.books,
+            self._remove,
+            stopping=stopping,
+            cut=(reading,),
+            renew_seconds=self.lease / 4,
+            began=self.began,
+        )
 
     def left(self, moves: Sequence[Move]) -> list[Move]:
         """Those that are not done: neither erased, nor here with their row."""

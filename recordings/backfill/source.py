@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from recordings.backfill.wire import FAILURES, Answer, Wire
+from recordings.backfill.wire import FAILURES, Answer, Exchange, Wire
 from recordings.errors import HmsError, ObjectNotFoundError, PreconditionError, StoreError, StoreUnreachableError
 from recordings.retry import Attempts, parse_retry_after
 from recordings.stores import SignedUrl
-
-if TYPE_CHECKING:
-    from recordings.stores.checksums import Checksum
 
 _EARLY: Final = timedelta(seconds=60)
 """How long before its end a URL is renewed: a range may take a while."""
@@ -42,92 +40,86 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A range that was read: of which version, how many bytes, and their checksum."""
+class Range:
+    """A range that is about to be read: of which version, how many bytes, and the exchange that they come by."""
 
     version: Version
     count: int
-    checksum: int
+    exchange: Exchange
+
+    def pieces(self, buffer: memoryview, *, keep: bool = False) -> Iterator[memoryview]:
+        """The bytes, as `Exchange.pieces` gives them; none where there are none (then the body is an error's)."""
+        return self.exchange.pieces(buffer, keep=keep) if self.count else iter(())
 
 
 class Source:
     """One recording; `ask` makes a presigned URL at 100ms, `what` names the recording in messages."""
 
     def __init__(
-        self,
-        what: str,
-        ask: Callable[[], SignedUrl],
-        wire: Wire,
-        checksum: Checksum,
-        attempts: Callable[[], Attempts] = Attempts,
+        self, what: str, ask: Callable[[], SignedUrl], wire: Wire, attempts: Callable[[], Attempts] = Attempts
     ) -> None:
         self._what = what
         self._ask = ask
         self._wire = wire
-        self._checksum = checksum
         self._attempts = attempts
         self._lock = threading.Lock()
         self._url: SignedUrl | None = None
 
-    def read(self, first: int, into: memoryview, version: Version | None, took: Callable[[int], None]) -> Piece:
-        """Read as many bytes as fit from `first` on, of `version` if that is known; `took` is told of progress.
+    @contextmanager
+    def open(self, first: int, count: int, version: Version | None) -> Iterator[Range]:
+        """Ask for `count` bytes (fewer at the end) from `first` on, of `version` if that is known.
 
         Raises ChangedError, ObjectNotFoundError if 100ms has it no longer, StoreError for another refusal,
-        StoreUnreachableError when retries are used up, and what asking 100ms for a URL raises.
+        StoreUnreachableError when retries are used up, and what asking 100ms for a URL raises. A connection that breaks
+        inside the block raises one of FAILURES.
         """
+        with ExitStack() as stack:
+            yield self._opened(stack, first, count, version)
+
+    def _opened(self, stack: ExitStack, first: int, count: int, version: Version | None) -> Range:
         attempts, refused = self._attempts(), ""
         while True:
-            wait, told = None, _Told(took)
-            url = self._current()
+            url, wait = self._current(), None
             try:
-                answer, value = self._fetch(url, first, into, version, told)
-                reason = f"{self._what}: 100ms' storage answered {answer.status}"
-                if answer.status in (200, 206) or (answer.status == 416 and first == 0):
-                    return Piece(self._judge(answer, first, version, len(into)), answer.count, value)
-                if answer.status in _REFUSED and url.reveal() != refused:
+                exchange = stack.enter_context(self._wire.get(url.reveal(), self._headers(first, count, version)))
+                status, reason = exchange.status, f"{self._what}: 100ms' storage answered {exchange.status}"
+                if status in (200, 206) or (status == 416 and first == 0):
+                    return self._judge(exchange, first, count, version)
+                answer = exchange.small()
+                stack.close()
+                if status in _REFUSED and url.reveal() != refused:
                     refused = url.reveal()
                     self._renew(url)
                     continue
                 self._refuse(answer, reason)
                 wait = parse_retry_after(answer.headers.get("retry-after"), time.time())
             except FAILURES as error:
+                stack.close()
                 reason = f"{self._what}: reading from 100ms' storage broke off ({type(error).__name__})"
-            told.take_back()
             if not attempts.wait_again(reason, wait):
                 raise StoreUnreachableError(f"{reason}; gave up after {attempts.failures} tries")
 
-    def _fetch(
-        self, url: SignedUrl, first: int, into: memoryview, version: Version | None, told: _Told
-    ) -> tuple[Answer, int]:
-        value = 0
+    def _headers(self, first: int, count: int, version: Version | None) -> dict[str, str]:
+        headers = {"Range": f"bytes={first}-{first + count - 1}", "Accept-Encoding": "identity"}
+        return headers | ({"If-Match": version.etag} if version is not None and version.etag else {})
 
-        def took(piece: memoryview) -> None:
-            nonlocal value
-            value = self._checksum.update(piece, value)
-            told(len(piece))
-
-        end = first + len(into) if version is None else min(first + len(into), version.size)
-        headers = {"Range": f"bytes={first}-{end - 1}", "Accept-Encoding": "identity"}
-        if version is not None and version.etag:
-            headers["If-Match"] = version.etag
-        return self._wire.fetch(url.reveal(), headers, into[: end - first], took), value
-
-    def _judge(self, answer: Answer, first: int, expected: Version | None, room: int) -> Version:
+    def _judge(self, exchange: Exchange, first: int, count: int, expected: Version | None) -> Range:
         """Which version an answer is of. Raises ChangedError, or an exception that is tried again."""
-        match = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-        if answer.status == 200:
-            size, begin = answer.count, 0
+        match = _RANGE.fullmatch(exchange.headers.get("content-range", ""))
+        length = 0 if exchange.status == 416 else exchange.length
+        if exchange.status == 200:
+            size, begin = length, 0
         elif match is None:
             raise ConnectionError("no Content-Range")
         else:
             size, begin = int(match[3]), int(match[1] or 0)
-        etag = answer.headers.get("etag", "")
-        found = Version(size, "" if etag.startswith("W/") else etag)
+        if size is None or begin != first or length != min(count, size - first):
+            raise ConnectionError("not the range that was asked for")
+        etag = exchange.headers.get("etag", "")
+        found = Version(size, "" if etag.startswith("W/") or exchange.status == 416 else etag)
         if expected is not None and found != expected:
             raise ChangedError(f"{self._what} changed at 100ms while it was being copied")
-        if begin != first or answer.count != min(room, size - first):
-            raise ConnectionError("not the range that was asked for")
-        return found
+        return Range(found, length or 0, exchange)
 
     def _refuse(self, answer: Answer, reason: str) -> None:
         """Raise for what no other try will change."""
@@ -152,18 +144,3 @@ class Source:
         with self._lock:
             if self._url is used:
                 self._url = self._ask()
-
-
-class _Told:
-    """Progress of one try, to be taken back if it fails."""
-
-    def __init__(self, took: Callable[[int], None]) -> None:
-        self._took = took
-        self._count = 0
-
-    def __call__(self, count: int) -> None:
-        self._count += count
-        self._took(count)
-
-    def take_back(self) -> None:
-        self._took(-self._count)

@@ -1,4 +1,4 @@
-"""One pooled HTTP client for bodies of many megabytes: into a buffer, out of a buffer, no copy in between.
+"""One pooled HTTP client for bodies of many megabytes: read into a buffer, written out of it, no copy in between.
 
 Owns connections, TLS, timeouts and proxies. Knows no URL's meaning and tries nothing twice, but for a connection that
 the other side had closed while it lay in the pool. Not httpx: that hands a body over in small pieces, which costs more
@@ -8,11 +8,12 @@ time than the network; the standard library reads straight into a buffer of ours
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 60.0
 """Between two bytes; no call waits for ever."""
 PIECE: Final = 1 << 20
-"""Bytes read at a time: `took` sees them while they are still in the processor's cache."""
+"""Bytes read at a time, and written while they are still in the processor's cache."""
 _MOST_ERROR: Final = 64 * 1024
 
 FAILURES: Final = (OSError, http.client.HTTPException)
@@ -33,16 +34,15 @@ FAILURES: Final = (OSError, http.client.HTTPException)
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers (names in lower case), and the body where it did not go into a buffer; `count` where it did."""
+    """Status, headers (names in lower case, repeated ones joined with commas), and the body of what is small."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
-    count: int = 0
 
 
 class ShortBodyError(http.client.HTTPException):
-    """The other side sent fewer bytes than it announced, or more than there is room for."""
+    """The other side sent fewer bytes than it announced."""
 
 
 class Wire:
@@ -57,15 +57,23 @@ class Wire:
         self._closed = False
         self._tls: ssl.SSLContext | None = None
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: memoryview | bytes = b"") -> Answer:
-        """Send a body, and read a small answer. Raises one of FAILURES, or HmsError for a host that is refused."""
-        return self._exchange(method, url, headers, body, None, lambda _: None)
+    @contextmanager
+    def get(self, url: str, headers: Mapping[str, str]) -> Iterator[Exchange]:
+        """GET; the answer's body is read inside the block. Raises FAILURES, or HmsError for a host that is refused."""
+        with self._exchange(url) as (exchange, connection, target):
+            connection.request("GET", target, headers=dict(headers))
+            exchange.begin()
+            yield exchange
 
-    def fetch(
-        self, url: str, headers: Mapping[str, str], into: memoryview, took: Callable[[memoryview], None]
-    ) -> Answer:
-        """GET a body into a buffer; `took` is given each piece of it. A body of another status is in the answer."""
-        return self._exchange("GET", url, headers, b"", into, took)
+    @contextmanager
+    def put(self, url: str, headers: Mapping[str, str], length: int) -> Iterator[Exchange]:
+        """PUT `length` bytes, which are written inside the block, before `end`. Raises FAILURES."""
+        with self._exchange(url) as (exchange, connection, target):
+            connection.putrequest("PUT", target, skip_accept_encoding=True)
+            for name, value in {**headers, "Content-Length": str(length)}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            yield exchange
 
     def close(self) -> None:
         """Cut every connection, those that are in use too: their calls end with one of FAILURES."""
@@ -76,34 +84,23 @@ class Wire:
         for connection in connections:
             connection.cut()
 
-    def _exchange(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: memoryview | bytes,
-        into: memoryview | None,
-        took: Callable[[memoryview], None],
-    ) -> Answer:
-        origin, parts = self._origin(url), urlsplit(url)
-        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-        connection, reused = self._take(origin)
+    @contextmanager
+    def _exchange(self, url: str) -> Iterator[tuple[Exchange, _Connection, str]]:
+        """A connection to where the URL leads, back in the pool after an exchange that came to an end in good order."""
+        origin, target = self._place(url)
+        connection = self._take(origin)
+        exchange = Exchange(connection)
         try:
-            try:
-                connection.request(method, target, body=body, headers=dict(headers))
-                answer = connection.getresponse()
-            except (ConnectionError, http.client.BadStatusLine):
-                if not reused or self._closed:
-                    raise
-                connection.close()
-                connection.request(method, target, body=body, headers=dict(headers))
-                answer = connection.getresponse()
-            result = _read(answer, into, took)
+            yield exchange, connection, target
         except BaseException:
             self._give_back(origin, connection, alive=False)
             raise
-        self._give_back(origin, connection, alive=not answer.will_close)
-        return result
+        self._give_back(origin, connection, alive=exchange.is_done)
+
+    def _place(self, url: str) -> tuple[Origin, str]:
+        """Where a URL leads to, and what is asked for there."""
+        parts = urlsplit(url)
+        return self._origin(url), f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
     def _origin(self, url: str) -> Origin:
         if self._hosts is not None:
@@ -111,14 +108,16 @@ class Wire:
         parts = urlsplit(url)
         return Origin(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
 
-    def _take(self, origin: Origin) -> tuple[_Connection, bool]:
+    def _take(self, origin: Origin) -> _Connection:
         with self._lock:
             if self._closed:
                 raise ConnectionAbortedError("the run was stopped")
             idle = self._idle.get(origin)
             connection = idle.pop() if idle else _Connection(origin, self._hosts, self._timeout, self._context(origin))
             self._busy.add(connection)
-        return connection, bool(connection.sock)
+        if connection.is_over():
+            connection.close()  # and made anew by the request
+        return connection
 
     def _give_back(self, origin: Origin, connection: _Connection, *, alive: bool) -> None:
         with self._lock:
@@ -133,6 +132,62 @@ class Wire:
         if origin.scheme == "https" and self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls if origin.scheme == "https" else None
+
+
+class Exchange:
+    """One request that was sent, and its answer; `is_done` once all of it was read."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._answer: http.client.HTTPResponse | None = None
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+
+    def begin(self) -> None:
+        """Read the head of the answer."""
+        self._answer = self._connection.getresponse()
+        self.status = self._answer.status
+        joined: dict[str, str] = {}
+        for name, value in self._answer.getheaders():
+            name = name.lower()
+            joined[name] = f"{joined[name]},{value}" if name in joined else value
+        self.headers = joined
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body that are still to come; None if it does not say."""
+        return self._answer.length if self._answer else None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the connection can be used again."""
+        return self._answer is not None and self._answer.isclosed() and not self._answer.will_close
+
+    def small(self) -> Answer:
+        """The whole answer; of a body that is larger than an error or a list has to be, the beginning."""
+        assert self._answer is not None
+        return Answer(self.status, self.headers, self._answer.read(_MOST_ERROR))
+
+    def pieces(self, buffer: memoryview, *, keep: bool = False) -> Iterator[memoryview]:
+        """The body, in pieces that lie in `buffer` until the next is asked for, or with `keep` one after the other."""
+        assert self._answer is not None
+        at = 0
+        while left := self._answer.length or 0:
+            count = self._answer.readinto(buffer[at : at + min(left, PIECE)])
+            if not count:
+                raise ShortBodyError(f"{left} bytes did not come")
+            yield buffer[at : at + count]
+            at += count if keep else 0
+        self._answer.close()
+
+    def write(self, piece: memoryview) -> None:
+        """Send a piece of the request's body."""
+        self._connection.send(piece)
+
+    def end(self) -> Answer:
+        """The answer, after the last piece, or after the other side refused to take more."""
+        self.begin()
+        return self.small()
 
 
 class _Connection(http.client.HTTPConnection):
@@ -156,6 +211,10 @@ class _Connection(http.client.HTTPConnection):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._origin.host)
+
+    def is_over(self) -> bool:
+        """Whether the other side has closed it, or sent what nobody asked for, while it lay in the pool."""
+        return self.sock is not None and bool(select.select([self.sock], [], [], 0)[0])
 
     def cut(self) -> None:
         """End it under a call that is waiting for it."""
@@ -182,24 +241,3 @@ def _proxy(origin: Origin) -> tuple[str, int] | None:
         return None
     parts = urlsplit(getproxies().get("https", ""))
     return (parts.hostname, parts.port or 8080) if parts.hostname else None
-
-
-def _read(answer: http.client.HTTPResponse, into: memoryview | None, took: Callable[[memoryview], None]) -> Answer:
-    headers = {name.lower(): value for name, value in answer.getheaders()}
-    if into is None or answer.status not in (200, 206):
-        body = answer.read(_MOST_ERROR)
-        if not answer.isclosed():  # more than an error has: this connection is of no use any more
-            answer.close()
-            answer.will_close = True
-        return Answer(answer.status, headers, body)
-    if answer.length is None or answer.length > len(into):
-        raise ShortBodyError(f"{answer.length} bytes announced for a buffer of {len(into)}")
-    expected, count = answer.length, 0
-    while count < expected:
-        got = answer.readinto(into[count : min(expected, count + PIECE)])
-        if not got:
-            raise ShortBodyError(f"{count} of {expected} bytes came")
-        took(into[count : count + got])
-        count += got
-    answer.close()
-    return Answer(answer.status, headers, b"", count)

@@ -1,9 +1,9 @@
 """How bytes land in a bucket on Google Cloud Storage: parts by the XML API, then one conditional rewrite.
 
-Every part is sent with its CRC32C, which Google compares with what came. An upload in parts knows no precondition
-("Considerations" of multipart uploads), so it is completed under a name of the operator's own, outside the prefix;
-what lies there is compared with the checksum of the whole, and only then becomes the object, by a rewrite on condition
-that there is none. A rewrite within a bucket moves no bytes.
+Google says the CRC32C of each part that came, which is compared with what was sent. An upload in parts knows no
+precondition ("Considerations" of multipart uploads), so it is completed under a name of the operator's own, outside the
+prefix; what lies there is compared with the checksum of the whole, and only then becomes the object, by a rewrite on
+condition that there is none. A rewrite within a bucket moves no bytes.
 
 Sources: https://cloud.google.com/storage/docs/multipart-uploads, .../xml-api/put-object-multipart (x-goog-hash),
 .../json_api/v1/objects/rewrite.
@@ -11,7 +11,7 @@ Sources: https://cloud.google.com/storage/docs/multipart-uploads, .../xml-api/pu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -20,7 +20,7 @@ from recordings.policies import OPERATOR_PREFIX
 from recordings.stores.base import Part, Store
 from recordings.stores.checksums import CRC32C
 from recordings.stores.gcs_operator import OperatorStore
-from recordings.stores.landing import Landed, LandedPart, Request, Target
+from recordings.stores.landing import DamagedError, Landed, LandedPart, Request, Target
 
 _MARK: Final = "recording-asset"
 _HASH: Final = "x-goog-hash"
@@ -49,16 +49,21 @@ class GcsLanding:
         """PUT object, on condition of its generation."""
         headers = {"x-goog-if-generation-match": "0", "Content-Type": target.content_type}
         headers[f"x-goog-meta-{_MARK}"] = target.mark
-        return self._request(target.key, {}, headers, checksum)
+        headers[_HASH] = f"{CRC32C.name}={CRC32C.text(checksum)}"
+        return self._request(target.key, {}, headers)
 
     def begin(self, target: Target) -> str:
         """Initiate a multipart upload under the operator's own name."""
         return self._gcs.create_upload(_place(target), content_type=target.content_type)
 
-    def part(self, target: Target, upload_id: str, number: int, size: int, checksum: int) -> Request:
+    def part(self, target: Target, upload_id: str, number: int) -> Request:
         """Upload a part."""
-        query = {"partNumber": str(number), "uploadId": upload_id}
-        return self._request(_place(target), query, {}, checksum)
+        return self._request(_place(target), {"partNumber": str(number), "uploadId": upload_id}, {})
+
+    def said(self, headers: Mapping[str, str]) -> int | None:
+        """In `x-goog-hash`, beside others."""
+        entries = (entry.strip().partition("=") for entry in headers.get(_HASH, "").split(","))
+        return CRC32C.value({name: text for name, _, text in entries}.get(CRC32C.name))
 
     def parts(self, target: Target, upload_id: str) -> Sequence[LandedPart]:
         """List parts, page by page; Google does not say their checksums."""
@@ -75,9 +80,7 @@ class GcsLanding:
         there = self._look(place)
         if there is None or (there.size, there.checksum) != (size, checksum):
             self._gcs.delete(place)
-            raise StoreError(
-                f"gs://{self._gcs.bucket}/{target.key}: Google joined the parts to other bytes; run it again"
-            )
+            raise DamagedError(f"gs://{self._gcs.bucket}/{target.key}: Google joined other bytes; run it again")
         self._gcs.rewrite(place, target.key, target.content_type, {_MARK: target.mark})
         self._gcs.delete(place)
 
@@ -96,10 +99,9 @@ class GcsLanding:
             return None
         return Landed(blob.size, CRC32C.value(blob.crc32c), (blob.metadata or {}).get(_MARK))
 
-    def _request(self, key: str, query: dict[str, str], headers: dict[str, str], checksum: int) -> Request:
+    def _request(self, key: str, query: dict[str, str], headers: dict[str, str]) -> Request:
         url = self._gcs.url(key) + (f"?{urlencode(query)}" if query else "")
-        hashed = {_HASH: f"{CRC32C.name}={CRC32C.text(checksum)}", "Authorization": self._gcs.authorization()}
-        return Request("PUT", url, {**headers, **hashed})
+        return Request("PUT", url, {**headers, "Authorization": self._gcs.authorization()})
 
 
 def _place(target: Target) -> str:

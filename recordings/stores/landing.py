@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from recordings.stores.checksums import Checksum
 
 
+class DamagedError(StoreError):
+    """The store joined the parts to other bytes than were sent."""
+
+
 @dataclass(frozen=True)
 class Target:
     """Where a recording is to lie: its key, what it is (`content_type`), and the recording asset that it is of.
@@ -76,8 +80,11 @@ class Landing(Protocol):
     def begin(self, target: Target) -> str:
         """Begin an upload in parts; gives its id."""
 
-    def part(self, target: Target, upload_id: str, number: int, size: int, checksum: int) -> Request:
-        """The request that uploads a part; the store refuses other bytes than those of `checksum`."""
+    def part(self, target: Target, upload_id: str, number: int) -> Request:
+        """The request that uploads a part, whose checksum is not known before its last byte."""
+
+    def said(self, headers: Mapping[str, str]) -> int | None:
+        """The checksum of what came, as the answer to a part says it (names in lower case); None if it does not."""
 
     def parts(self, target: Target, upload_id: str) -> Sequence[LandedPart]:
         """The parts that are there. Raises ObjectNotFoundError if there is no such upload (any more)."""
@@ -85,8 +92,8 @@ class Landing(Protocol):
     def complete(self, target: Target, upload_id: str, parts: Sequence[LandedPart], checksum: int) -> None:
         """Make the object, at once and whole, if its bytes have `checksum` and there is none.
 
-        Raises PreconditionError if there is one, ObjectNotFoundError if the upload is gone. Doing it again after an
-        answer was lost may raise either.
+        Raises PreconditionError if there is one, ObjectNotFoundError if the upload is gone (doing it again after an
+        answer was lost may raise either), DamagedError if they have another checksum: then there is no object.
         """
 
     def abort(self, target: Target, upload_id: str) -> None:

@@ -1,14 +1,16 @@
 """How bytes land in a bucket on Amazon S3: presigned requests for the bytes, boto3 for what is small.
 
-Every part is sent with its CRC64NVME, which S3 compares with what came; the upload is completed with that of the whole
-object, on condition that no object is there. Sources, in the Amazon S3 API Reference: API_CreateMultipartUpload,
-API_UploadPart, API_ListParts, API_CompleteMultipartUpload (If-None-Match, x-amz-checksum-type, x-amz-mp-object-size),
-API_PutObject, API_HeadObject (x-amz-checksum-mode).
+S3 says the CRC64NVME of each part that came, which is compared with what was sent; the upload is completed with that
+of the whole object, on condition that no object is there. With checksum type FULL_OBJECT a part needs none of its own.
+
+Sources, in the Amazon S3 API Reference: API_CreateMultipartUpload, API_UploadPart, API_ListParts,
+API_CompleteMultipartUpload (If-None-Match, x-amz-checksum-type, x-amz-mp-object-size), API_PutObject, API_HeadObject
+(x-amz-checksum-mode); in the User Guide: "Checking object integrity for data uploads".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +19,7 @@ from botocore.exceptions import ClientError
 from recordings.errors import PreconditionError, StoreError
 from recordings.stores.base import Store
 from recordings.stores.checksums import CRC64NVME
-from recordings.stores.landing import Landed, LandedPart, Request, Target
+from recordings.stores.landing import DamagedError, Landed, LandedPart, Request, Target
 from recordings.stores.s3 import S3Store
 from recordings.stores.s3_errors import code_of, mapped
 
@@ -28,6 +30,7 @@ _CHECKSUM: Final = "x-amz-checksum-crc64nvme"
 _MARK: Final = "recording-asset"
 _SECONDS: Final = 3600
 """How long a presigned request is good for: it is used at once."""
+_DAMAGED: Final = frozenset({"BadDigest", "InvalidPart"})
 _CONFLICTS: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
 
@@ -77,10 +80,13 @@ class S3Landing:
                 ChecksumType="FULL_OBJECT",
             )["UploadId"]
 
-    def part(self, target: Target, upload_id: str, number: int, size: int, checksum: int) -> Request:
+    def part(self, target: Target, upload_id: str, number: int) -> Request:
         """UploadPart."""
-        query = (("partNumber", str(number)), ("uploadId", upload_id))
-        return self._presigned(target, query, {_CHECKSUM: CRC64NVME.text(checksum)}, {})
+        return self._presigned(target, (("partNumber", str(number)), ("uploadId", upload_id)), {}, {})
+
+    def said(self, headers: Mapping[str, str]) -> int | None:
+        """S3 computes it where the upload was begun with this algorithm."""
+        return CRC64NVME.value(headers.get(_CHECKSUM))
 
     def parts(self, target: Target, upload_id: str) -> Sequence[LandedPart]:
         """ListParts, page by page."""
@@ -118,6 +124,8 @@ class S3Landing:
             except ClientError as error:
                 if code_of(error) in _CONFLICTS:
                     raise PreconditionError(f"{what}: an object is there") from None
+                if code_of(error) in _DAMAGED:
+                    raise DamagedError(f"{what}: the parts have other bytes than were sent; run it again") from None
                 raise
 
     def abort(self, target: Target, upload_id: str) -> None:

@@ -97,7 +97,7 @@ def main(kind: str, certificate: str | None = None) -> None:
         context.load_cert_chain(Path(certificate))
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         print(listener.getsockname()[1], flush=True)
-        serve(listener, context, {"source": Source, "sink": Sink}[kind]())
+        serve(listener, context, Source() if kind == "source" else Sink())
 
 
 if __name__ == "__main__":
