@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from recordings.stores.checksums import CRC64NVME
 from sandbox.servers import Sandbox
 from tests.functional.clients import control
 from tests.functional.stand import Stand, entered
@@ -64,7 +67,11 @@ def test_without_a_database_100ms_is_asked(sandbox: Sandbox, place: WebStand, mo
 @pytest.mark.parametrize(("by", "checksum"), [("id", "CRC64NVME"), ("path", "CRC32")])
 def test_download_is_the_recording(place: WebStand, tmp_path: Path, by: str, checksum: str) -> None:
     """Under the name that is given, compared by the checksum that the object has; no URL is shown."""
-    path = place.put("Rec-1.mp4", BODY, ChecksumAlgorithm=checksum)
+    values = {
+        "CRC64NVME": CRC64NVME.text(CRC64NVME.update(memoryview(BODY), 0)),
+        "CRC32": b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode(),
+    }
+    path = place.put("Rec-1.mp4", BODY, **{f"Checksum{checksum}": values[checksum]})
     done = place.stand.recordings("download", place.add(path) if by == "id" else path, "-o", "out.mp4", "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
