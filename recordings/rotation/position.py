@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from recordings.errors import StoreError
+from recordings.errors import ConflictError, StoreError
 from recordings.memory import Memory
 from recordings.outputs import KeyStatus
 from recordings.rotation.slots import Role, Slots
@@ -161,6 +161,15 @@ class Journal:
     def finish(self, finished: Finished) -> None:
         """The rotation is over. Raises ConflictError."""
         self._write(_Page(finished=finished, run=self._run, turn=self._page.turn + 1))
+
+    def check(self) -> None:
+        """Raise ConflictError if another run has moved since."""
+        known = self._memory.read(self._name)
+        if (known.version if known else None) != self._version:
+            raise ConflictError(
+                f"another run took this rotation over ({self._name}), and this one stops. When that run has ended, run "
+                "the command again"
+            )
 
     def _write(self, page: _Page) -> None:
         self._version = self._memory.write(self._name, page.model_dump(mode="json"), self._version)

@@ -188,6 +188,7 @@ class Rotation:
         slots.write(self._file, self.role, action.target)
         if self._means.up is None:
             return False
+        self._journal.check()
         self._means.up()
         self._place = replace(self._place, outputs=self._means.outputs())
         self._users.forget()

@@ -185,8 +185,9 @@ class MemoryStore:
             raise PreconditionError(f"{key} is not as it was read")
         self.writes += 1
         self.objects[key] = (body, f"etag-{self.writes}")
+        info = self.head(key)  # of this write, whatever comes after it
         self.after(f"put {key}")
-        return self.head(key)
+        return info
 
     def read(self, key: str, *, first: int | None = None, last: int | None = None) -> tuple[bytes, ObjectInfo]:
         info = self.head(key)
