@@ -172,7 +172,7 @@ def _show(out: Console, erasure: Erasure, steps: list[str]) -> None:
     table = Table("removed", "objects", "versions", "size", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    for kind, counts in removed["byKind"].items():
+    for kind, counts in sorted(removed["byKind"].items()):
         table.add_row(kind, f"{counts['objects']:,}", f"{counts['versions']:,}", size(counts["bytes"]))
     table.add_row("all", f"{removed['objects']:,}", f"{removed['versions']:,}", size(removed["bytes"]))
     asked = ", ".join(f"{kind} {id_}" for kind, id_ in said["asked"].items())

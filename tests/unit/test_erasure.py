@@ -79,7 +79,7 @@ def test_what_was_left_alone_is_told_with_its_reason() -> None:
     assert (pile.is_empty, [item.path for item in left]) == (True, [path("recordings/ai/summary.json")])
     scene.hms.add("a", path("recordings/ai/summary.json"), type="summary", room_id=ROOM)
     pile, left = scene.look(room=ROOM)
-    assert (pile.kinds, left) == ({"recordings/ai/summary.json": "unknown"}, [])
+    assert (pile.kinds, left) == ({"recordings/ai/summary.json": "summary"}, [])
 
 
 ROOMS = st.sampled_from([ROOM, OTHER, "short", "short-1", "beams"])
