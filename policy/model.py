@@ -116,8 +116,8 @@ Check = Callable[[Planned, Facts], Iterator[str]]
 """Gives a sentence for each fault of one resource; pure. Raises NotKnownError where the preview does not tell."""
 
 
-def always(facts: Facts) -> bool:
-    """Holds for every stack."""
+def everywhere(facts: Facts) -> bool:
+    """Every stack."""
     return True
 
 
@@ -125,8 +125,8 @@ def always(facts: Facts) -> bool:
 class Rule:
     """One guard. `checks` are by kind of resource; `guards` names the resource without which a bucket lacks it.
 
-    `applies` chooses the stacks. `standards` are the controls it stands for: CIS AWS 7.0 and GCP 5.0, AWS Foundational
-    Security Best Practices (S3.n), Checkov (CKV_…).
+    `applies` chooses the stacks (`policy.scopes`). `standards` are the controls it stands for: CIS AWS 7.0 and GCP
+    5.0, AWS Foundational Security Best Practices (S3.n), Checkov (CKV_…).
     """
 
     id: str
@@ -135,7 +135,7 @@ class Rule:
     remedy: str
     checks: Mapping[str, Check]
     guards: Mapping[str, str] = field(default_factory=dict)
-    applies: Callable[[Facts], bool] = always
+    applies: Callable[[Facts], bool] = everywhere
     standards: str = ""
     needs_old: bool = False
     """Whether it compares with what there was, which CrossGuard does not give."""

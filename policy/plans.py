@@ -130,9 +130,11 @@ def gather(steps: Iterable[Mapping[str, Any]], config: Mapping[str, str], now: d
     return facts_of(planned(listed), config, now, complete=_is_complete(listed))
 
 
-def facts_of(resources: Sequence[Planned], config: Mapping[str, str], now: datetime, *, complete: bool) -> Facts:
-    """The facts of a stack with these planned resources."""
-    stack = next((item.urn.split("::")[0].rpartition(":")[2] for item in resources), "")
+def facts_of(
+    resources: Sequence[Planned], config: Mapping[str, str], now: datetime, *, complete: bool, stack: str = ""
+) -> Facts:
+    """The facts of a stack with these planned resources; its name is in their URNs."""
+    stack = stack or next((item.urn.split("::")[0].rpartition(":")[2] for item in resources), "")
     own = {key.removeprefix("recordings:"): value for key, value in config.items() if key.startswith("recordings:")}
     environment = own.get("environment") or stack
     production = environment in PRODUCTION

@@ -19,14 +19,22 @@ import typer
 import yaml
 from typer.main import get_command
 
+from policy.evaluation import RULES
 from recordings import policies_github
 from recordings.cli import app
 from recordings.outputs import SecretMapping, StackOutputs, WriterAccess
 from recordings.policies import bucket_policy, reader_policy, writer_policy
 from recordings.policies_gcs import reader_bindings, writer_bindings
+from scripts.preview.verdict import FLAGS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-FILES: Final = ("docs/environments.md", "docs/commands.md", "docs/configuration.md", "docs/security.md")
+FILES: Final = (
+    "docs/environments.md",
+    "docs/commands.md",
+    "docs/configuration.md",
+    "docs/policy.md",
+    "docs/security.md",
+)
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE: Final = ("my-bucket", "eu-west-1", "recordings/")
 
@@ -115,6 +123,27 @@ def google_roles() -> str:
     return f"{_as_json({'Trust, of the service account for `prod`': trust})}\n{table(['environment', 'roles'], rows)}"
 
 
+def rules() -> str:
+    """Every guard rule."""
+    rows = [
+        [
+            f"`{rule.id}`",
+            rule.severity.value,
+            rule.applies.__name__.replace("_", " "),
+            rule.reason,
+            rule.remedy,
+            rule.standards,
+        ]
+        for rule in RULES
+    ]
+    return table(["rule", "", "where", "why", "remedy", "stands for"], rows)
+
+
+def flags() -> str:
+    """Every flag of `scripts.preview_diff --fail-on`."""
+    return table(["flag", "is up when"], [[f"`{flag.value}`", meaning] for flag, meaning in FLAGS.items()])
+
+
 def _as_json(named: Mapping[str, object]) -> str:
     return "\n".join(f"{title}:\n\n```json\n{json.dumps(value, indent=2)}\n```\n" for title, value in named.items())
 
@@ -125,6 +154,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "commands": commands,
     "policies": policies,
     "bindings": bindings,
+    "rules": rules,
+    "flags": flags,
     "roles": roles,
     "google-roles": google_roles,
 }

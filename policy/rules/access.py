@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from policy import scopes
 from policy.documents import (
     BINDINGS,
     BUCKET_POLICIES,
@@ -152,10 +153,6 @@ def _methods(resource: Planned, *path: str) -> Iterator[str]:
         yield f"pages may {method} recordings; playing them takes GET and HEAD"
 
 
-def _in_production(facts: Facts) -> bool:
-    return facts.production
-
-
 RULES: Final = (
     Rule(
         "public-access-block",
@@ -212,7 +209,7 @@ RULES: Final = (
         "In production any page in a user's browser could read recordings whose URL it learns.",
         "List the origins of your applications in recordings:corsOrigins.",
         {"aws:s3:BucketCorsConfiguration": _s3_origins, "gcp:storage:Bucket": _gcs_origins},
-        applies=_in_production,
+        applies=scopes.production,
     ),
     Rule(
         "cors-methods",

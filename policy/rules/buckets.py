@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from policy import scopes
 from policy.documents import BUCKET_POLICIES, statements
 from policy.model import Facts, Operation, Planned, Properties, Rule, Severity, at, items
 
@@ -68,19 +69,6 @@ def _protection_removed(bucket: Planned, facts: Facts) -> Iterator[str]:
         yield "the bucket was protected and is no longer"
 
 
-def _in_production(facts: Facts) -> bool:
-    return facts.production
-
-
-def _kept(facts: Facts) -> bool:
-    return facts.kept
-
-
-def _given_up(facts: Facts) -> bool:
-    """In production the rule `unprotected` says it."""
-    return not facts.production
-
-
 RULES: Final = (
     Rule(
         "encryption",
@@ -114,7 +102,7 @@ RULES: Final = (
         "Set recordings:accessLogBucket.",
         {"gcp:storage:Bucket": _gcs_log},
         guards={"aws:s3:Bucket": "aws:s3:BucketLogging"},
-        applies=_in_production,
+        applies=scopes.production,
         standards="S3.9, CKV_AWS_18; CKV_GCP_62",
     ),
     Rule(
@@ -123,7 +111,7 @@ RULES: Final = (
         "One `destroy` on the wrong stack would delete every recording.",
         "Set recordings:forceDestroy to false; it is for stacks that may be thrown away.",
         {"aws:s3:Bucket": _force_destroy, "gcp:storage:Bucket": _force_destroy},
-        applies=_kept,
+        applies=scopes.kept,
     ),
     Rule(
         "unprotected",
@@ -131,7 +119,7 @@ RULES: Final = (
         "A renamed bucket or a removed line would delete the bucket.",
         "Set recordings:protect to true.",
         {"aws:s3:Bucket": _unprotected, "gcp:storage:Bucket": _unprotected},
-        applies=_in_production,
+        applies=scopes.production,
     ),
     Rule(
         "protection-removed",
@@ -139,7 +127,7 @@ RULES: Final = (
         "The next deployment could delete the bucket.",
         "Keep recordings:protect, unless the bucket is to go.",
         {"aws:s3:Bucket": _protection_removed, "gcp:storage:Bucket": _protection_removed},
-        applies=_given_up,
+        applies=scopes.outside_production,
         needs_old=True,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from policy import scopes
 from policy.model import Facts, Operation, Planned, Rule, Severity
 from policy.rules.keys import KEYS, is_active, owner
 
@@ -37,10 +38,6 @@ def _key(key: Planned, facts: Facts) -> Iterator[str]:
         yield f"a key that is in use would be {_says(key)}"
 
 
-def _protected(facts: Facts) -> bool:
-    return facts.protected
-
-
 RULES: Final = (
     Rule(
         "bucket-loss",
@@ -48,7 +45,7 @@ RULES: Final = (
         "Recordings would be gone, or left behind in a bucket that nothing knows any more.",
         "Undo what renames or removes the bucket; a new one is a new stack, the old one becomes a former bucket.",
         dict.fromkeys(BUCKETS, _bucket),
-        applies=_protected,
+        applies=scopes.protected,
         needs_old=True,
         on_loss=True,
     ),
@@ -58,7 +55,7 @@ RULES: Final = (
         "Every signed URL in use would stop working, and downloads until everything has the new key.",
         "Keep the reader; change its keys with `recordings rotate --reader`.",
         dict.fromkeys(IDENTITIES, _identity("reader")),
-        applies=_protected,
+        applies=scopes.protected,
         needs_old=True,
         on_loss=True,
     ),
@@ -68,7 +65,7 @@ RULES: Final = (
         "100ms would upload with a key that no longer works until it is registered anew; recordings would fail.",
         "Keep the writer; change its keys with `recordings rotate`.",
         dict.fromkeys(IDENTITIES, _identity("writer")),
-        applies=_protected,
+        applies=scopes.protected,
         needs_old=True,
         on_loss=True,
     ),
@@ -78,7 +75,7 @@ RULES: Final = (
         "Whoever holds the key (100ms, or URLs that are out) would be refused at once.",
         "Make the slot inactive first, deploy, and remove it when nothing uses it: `recordings rotate` does that.",
         dict.fromkeys(KEYS, _key),
-        applies=_protected,
+        applies=scopes.protected,
         needs_old=True,
         on_loss=True,
     ),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from policy import scopes
 from policy.model import Facts, Mark, NotKnownError, Planned, Properties, Rule, Severity, at, items, peek
 
 _VERIFY: Final = ".verify/"
@@ -139,10 +140,6 @@ def _soft_delete(bucket: Planned, facts: Facts) -> Iterator[str]:
         yield f"soft delete keeps {int(found)} seconds, not {_WEEK} or more"
 
 
-def _kept(facts: Facts) -> bool:
-    return facts.kept
-
-
 _S3, _GCS = "aws:s3:BucketLifecycleConfiguration", "gcp:storage:Bucket"
 
 RULES: Final = (
@@ -185,7 +182,7 @@ RULES: Final = (
         "What is older than the new age is deleted within a day of the deployment.",
         "Keep the age, or waive the rule until a day after the deployment, with the reason.",
         {_S3: _sooner(s3_steps), _GCS: _sooner(gcs_steps)},
-        applies=_kept,
+        applies=scopes.kept,
         needs_old=True,
     ),
     Rule(
