@@ -118,7 +118,7 @@ def destination(key: str, home: Home, room_id: str | None) -> str:
     Raises UsageError for a key that leads elsewhere.
     """
     segments = key.split("/")
-    for begin in range(len(segments)):
+    for begin in (number for number, segment in enumerate(segments) if segment):
         place = home.own(home.prefix + "/".join(segments[begin:]))
         if place.kind is not RecordingKind.UNKNOWN and room_id in (None, place.room_id):
             return place.key
