@@ -49,6 +49,7 @@ def test_hostile_text_stays_text(text: str) -> None:
     markdown = told(hostile)
     rendered = RENDERED.render(markdown)
     assert cells(markdown) == cells(told(harmless))
+    assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {4}
     assert set(re.findall(r"</?([a-z0-9]+)", rendered)) <= LEGAL_TAGS
     assert "@" not in re.sub(r"<code>.*?</code>", "", rendered, flags=re.DOTALL)
     assert "<!--" not in markdown

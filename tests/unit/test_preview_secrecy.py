@@ -107,6 +107,22 @@ def test_any_secret_in_any_place_is_hidden(secret: str, way: list[str], outputs:
             assert secret not in f"{change.path}{change.before}{change.after}"
 
 
+def test_short_secret_is_hidden_at_its_place() -> None:
+    """Too short to be looked for everywhere, it is still not shown where it stands, whichever side is masked."""
+    masked = {"pin": {"inner": "[secret]"}}
+    raw = preview(step(old={"pin": {"inner": "q7"}}, new={"pin": {"inner": "z9"}}, new_outputs=masked))
+    (found,) = judged(raw).resources
+    assert [(item.before, item.after) for item in found.changes] == [("[secret]", "[secret]")]
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+def test_secret_within_encoded_text_is_hidden(before: str) -> None:
+    """Base64 looks different for each of three places in which a secret can begin."""
+    encoded = base64.b64encode(f"{before}{SECRET}:more".encode()).decode()
+    raw = preview(step(old={"p": SECRET, "header": "x"}, new={"p": "[secret]", "header": f"Basic {encoded}"}))
+    assert encoded[4:-8] not in report.markdown(judged(raw))
+
+
 def test_changed_secret_is_told_without_its_value() -> None:
     """Both sides are masked and look the same; that it changes is told nevertheless."""
     changed = step(old={"p": "[secret]"}, new={"p": "[secret]"}) | {"diffReasons": ["p"]}
