@@ -19,6 +19,7 @@ from components.s3_args import S3RecordingStorageArgs
 from components.s3_settings import S3StorageSettings
 from components.settings_model import StorageSettings
 from package.__main__ import VERSION
+from recordings.outputs import StackOutputs
 from sandbox.values import UNKNOWN, Secret, Value
 from tests.components import package_stand
 from tests.components.package_stand import ISSUED, ROOT, Engine, ForgetfulMonitor, Package
@@ -58,6 +59,7 @@ INPUTS: dict[str, dict[str, Value]] = {
         "retentionDays": 90,
     },
 }
+_NEEDED = {field.alias for field in StackOutputs.model_fields.values() if field.is_required()}
 SECRETS = {"writerSecretAccessKey", "readerSecretAccessKey", "writerKeys", "readerKeys"}
 
 
@@ -196,3 +198,31 @@ def test_requirements_of_the_package_are_the_locked_ones() -> None:
     assert wanted <= locked
     manifest = yaml.safe_load((ROOT / "package" / "PulumiPlugin.yaml").read_text())
     assert manifest["runtime"]["name"] == "python"
+
+
+def _example(language: str) -> str:
+    """The example of docs/package.md in one language."""
+    found = re.search(rf"```{language}\n(.*?)```", (ROOT / "docs" / "package.md").read_text(), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_yaml_example_fits_schema_and_contract(schema: dict[str, Any]) -> None:
+    """Every input and output that it names exists, and `recordings` finds in its outputs what it cannot do without."""
+    program = yaml.safe_load(_example("yaml"))
+    component = schema["resources"]["recordings:index:S3RecordingStorage"]
+    given = program["resources"]["recordings"]["properties"]
+    assert {*component["requiredInputs"]} <= given.keys() <= component["inputProperties"].keys()
+    used = {value.split(".")[1][:-1] for value in program["outputs"].values() if "${recordings." in value}
+    assert SECRETS <= used <= component["properties"].keys()
+    assert _NEEDED <= program["outputs"].keys() <= {field.alias for field in StackOutputs.model_fields.values()}
+
+
+@pytest.mark.parametrize(("language", "exported"), [("typescript", r"\b(\w+)\b"), ("go", r'Export\("(\w+)"')])
+def test_other_examples_export_the_same(language: str, exported: str, schema: dict[str, Any]) -> None:
+    """One contract, whatever language it is written in."""
+    text = _example(language)
+    assert {*yaml.safe_load(_example("yaml"))["outputs"]} <= {*re.findall(exported, text)}
+    inputs = schema["resources"]["recordings:index:S3RecordingStorage"]["inputProperties"].keys()
+    given = {name[0].lower() + name[1:] for name in re.findall(r"^\s+(\w+):\s", text, re.MULTILINE)}
+    assert {"region", "bucketName"} < given <= inputs
