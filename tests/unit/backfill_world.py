@@ -73,7 +73,7 @@ class World:
             return [future.result() for future in [mover.submit(move) for move in moves]]
 
     def mover(self, *, books: Books | None = None, in_flight: int = 2, lease: float = 60.0) -> Mover:
-        memory = Memory(Stepping(self), SecretStr("app secret"))  # type: ignore[arg-type]  # the part that is used
+        memory = Memory(Stepping(self), SecretStr("app secret"))
         timing = Timing(now=lambda: self.now, monotonic=lambda: 0.0, sleep=lambda _: None)
 
         def attempts() -> Attempts:

@@ -32,7 +32,12 @@ DOCUMENTED = [
 def asset(
     id_: str = "a", key: str = DOCUMENTED[0], *, bucket: str = "hms-own", days: float = 1, **more: object
 ) -> RecordingAsset:
-    given = {"id": id_, "type": "room-composite", "status": "completed", "path": f"s3://{bucket}/{key}"}
+    given: dict[str, object] = {
+        "id": id_,
+        "type": "room-composite",
+        "status": "completed",
+        "path": f"s3://{bucket}/{key}",
+    }
     given |= {"room_id": ROOM, "created_at": NOW - timedelta(days=days), "size": 100}
     return RecordingAsset.model_validate(given | more)
 
