@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ SECONDS: Final = 3
 _NOISE_ROWS: Final = HEIGHT // 2
 _BAR_ROWS: Final = 40
 _GREY: Final = 128
+_MAKING: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,13 @@ class Movie:
 
 
 def ensure_movie(folder: Path) -> Movie:
-    """Make the recording in `folder` unless it is there (about 0.2 s)."""
+    """Make the recording in `folder` unless it is there (about 0.2 s); several recordings may end at once."""
     path = folder / "recording.mp4"
-    if not path.exists():
-        unfinished = folder / "unfinished.mp4"
-        _encode(unfinished)
-        unfinished.replace(path)
+    with _MAKING:
+        if not path.exists():
+            unfinished = folder / "unfinished.mp4"
+            _encode(unfinished)
+            unfinished.replace(path)
     return Movie(path, path.stat().st_size, SECONDS)
 
 
