@@ -14,6 +14,7 @@ import typer
 
 from sandbox.engine import run as operations
 from sandbox.engine.config_cli import configuration
+from sandbox.engine.errors import UnsupportedError
 from sandbox.engine.goal import Goal
 from sandbox.engine.options import (
     Color,
@@ -26,6 +27,7 @@ from sandbox.engine.options import (
     NonInteractive,
     Operation,
     PreviewOnly,
+    ShowSames,
     SkipPreview,
     StackName,
     State,
@@ -99,11 +101,14 @@ def preview(
     non_interactive: NonInteractive = False,
     color: Colored = Color.AUTO,
     suppress_outputs: SuppressOutputs = False,
+    show_sames: ShowSames = False,
 ) -> None:
     """Show what `up` would create, update, replace and delete."""
     with errors():
+        if show_sames and not as_json:
+            raise UnsupportedError("--show-sames without --json is not supported")
         opened = operable(cwd, stack, state).open()
-        show = Look(as_json, diff, color, suppress_outputs).show(opened)
+        show = Look(as_json, diff, color, suppress_outputs, show_sames).show(opened)
         run(show, lambda: operations.preview(opened, show))
         expect_none(show, wanted=expect_no_changes)
 

@@ -25,10 +25,14 @@ _SHOWN = {Op.CREATE, Op.UPDATE, Op.DELETE, Op.REPLACE, Op.READ, Op.DISCARD, Op.I
 
 @dataclass
 class Digest:
-    """Collects one run and prints it to `stream` at its end. `config` is shown as given: with secrets masked."""
+    """Collects one run and prints it to `stream` at its end. `config` is shown as given: with secrets masked.
+
+    `show_sames`: resources that stay as they are are shown as well.
+    """
 
     stream: TextIO
     config: Mapping[str, str]
+    show_sames: bool = False
     changes: Counter[str] = field(default_factory=Counter)
     _steps: list[dict[str, Any]] = field(default_factory=list)
     _messages: list[dict[str, str]] = field(default_factory=list)
@@ -45,7 +49,7 @@ class Digest:
     def started(self, step: Step) -> None:
         """Keep a step as it stands before it is done."""
         shown = step.op in _SHOWN or step.resource.type == ROOT_TYPE or _protection_changes(step)
-        if is_hidden(step) or not shown:
+        if is_hidden(step) or not (shown or (self.show_sames and step.op is Op.SAME)):
             return
         entry: dict[str, Any] = {"op": step.op.value, "urn": step.urn}
         if step.resource.provider:

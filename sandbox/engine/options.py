@@ -38,6 +38,7 @@ ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secrets 
 NoChanges = Annotated[bool, typer.Option("--expect-no-changes", help="Fail (7) if anything changes.")]
 NonInteractive = Annotated[bool, typer.Option("--non-interactive", help="Never ask.")]
 
+ShowSames = Annotated[bool, typer.Option("--show-sames", help="Show what stays as it is too; with --json alone.")]
 SuppressOutputs = Annotated[bool, typer.Option("--suppress-outputs", help="Leave out the stack's outputs.")]
 
 
@@ -73,13 +74,14 @@ class Look:
     diff: bool = False
     color: Color = Color.AUTO
     suppress_outputs: bool = False
+    show_sames: bool = False
 
     def show(self, opened: Stack, operation: str = "update") -> Show:
         """What goes to stdout: the result."""
         if self.as_json:
             from sandbox.engine.digest import Digest
 
-            return Digest(sys.stdout, opened.config().shown())
+            return Digest(sys.stdout, opened.config().shown(), self.show_sames)
         return self.display(sys.stdout, opened, operation, diff=self.diff)
 
     def display(self, stream: TextIO, opened: Stack, operation: str, *, diff: bool = False) -> Display:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from sandbox.engine import run
+from sandbox.engine.digest import Digest
 from sandbox.engine.errors import DeploymentError
 from sandbox.values import Secret
 from tests.unit.engine_kit import Bench
@@ -107,6 +109,17 @@ def test_waived_rule_stops_nothing_until_its_day(bench: Bench) -> None:
     waive(bench, waiver | {"expires": "2020-01-01"})
     with pytest.raises(DeploymentError, match=r"(?s)waiver-expired.*wildcard-action"):
         bench.run(run.preview_update)
+
+
+@pytest.mark.parametrize("show_sames", [False, True])
+def test_unchanged_resources_are_shown_where_asked(show_sames: bool, bench: Bench) -> None:
+    """The report can judge the age of a key only if the preview has the key in it."""
+    program(bench)
+    bench.up()
+    printed = io.StringIO()
+    run.preview(bench.open(), Digest(printed, {}, show_sames))
+    shown = [step["urn"].rpartition("::")[2] for step in json.loads(printed.getvalue())["steps"]]
+    assert ("recordings-writer" in shown) is show_sames
 
 
 def test_other_stacks_are_not_ruled_and_pay_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
