@@ -7,6 +7,7 @@ removes it again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import httpx
@@ -19,6 +20,7 @@ from recordings.stores import AccessKey, Identity, Store, open_store
 from recordings.verification import Check, Context, Probe, Status, http_client, verify
 from recordings.verification.checks import run_probes
 from recordings.verification.cleanup import cleanup
+from recordings.verification.context import KEY_PATIENCE
 from recordings.verification.storage import reader_head, writer_abort, writer_put
 
 Report = Callable[[Check], None]
@@ -32,10 +34,22 @@ def prove(outputs: StackOutputs, role: Role, slot: str, report: Report, tell: Te
         _conclude(verify(context, None, (), report), role, slot)
 
 
-def probe(outputs: StackOutputs, role: Role, old: str, new: str, report: Report, tell: Tell) -> None:
-    """Use the key of `new`, and see that of `old` refused, if there is one. Raises CheckFailedError."""
+def probe(
+    outputs: StackOutputs,
+    role: Role,
+    old: str,
+    new: str,
+    report: Report,
+    tell: Tell,
+    patience: timedelta = KEY_PATIENCE,
+) -> None:
+    """Use the key of `new`, and see that of `old` refused, if there is one, for as long as `patience` says.
+
+    Raises CheckFailedError.
+    """
     with http_client() as http:
         context = _context(outputs, role, new, tell, http)
+        context.patience = patience
         probes = [
             Probe("writer-put", "the writer's key works and uploads", partial(writer_put, context)),
             Probe("writer-abort", "the writer aborts an upload", partial(writer_abort, context), ("writer-put",)),

@@ -223,9 +223,16 @@ class Rotation:
     # What is told
 
     def _details(self, action: Action) -> Sequence[str]:
-        if action.kind is Kind.DEPLOY:
-            return (f"then commit {self._file.path}: the next `up` from a repository without it would undo this step",)
-        return action.details
+        if action.kind is not Kind.DEPLOY:
+            return action.details
+        lines = [f"then commit {self._file.path}: the next `up` from a repository without it would undo this step"]
+        if (
+            self.role is Role.READER
+            and action.target is not None
+            and action.target.pointer != self.deployed.slots.pointer
+        ):
+            lines.append("then give your back end the new outputs: the key that it signs with now goes in the end")
+        return lines
 
     def _tell_undone(self) -> None:
         position = self.position
