@@ -67,13 +67,26 @@ def values(raw: Any) -> Any:
 
 def planned(steps: Iterable[Mapping[str, Any]]) -> list[Planned]:
     """The resources of a plan, each once. Raises UsageError for what is no step."""
-    listed = list(steps)
     try:
-        whole = {step["urn"] for step in listed if step["op"] not in _PARTS}
-        chosen = [step for step in listed if step["op"] not in _PARTS or step["urn"] not in whole]
-        return [_planned(step) for step in chosen]
+        by_urn: dict[str, list[Mapping[str, Any]]] = {}
+        for step in steps:
+            by_urn.setdefault(step["urn"], []).append(step)
+        return [_planned(_whole(found)) for found in by_urn.values()]
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise UsageError("a step of the preview has no form that `pulumi preview --json` prints") from None
+
+
+def _whole(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The one step that says what becomes of a resource.
+
+    What is taken over as it is and then changed is taken over: it was never ours, so nothing is compared with it.
+    `recordings adopt` asks before it gives up what such a bucket had.
+    """
+    chosen = [step for step in steps if step["op"] not in _PARTS] or list(steps)
+    last = next((step for step in chosen if step["op"] == "replace"), chosen[-1])
+    if last["op"] == "update" and any(step["op"] == "import" for step in chosen):
+        return {"op": "import", "urn": last["urn"], "newState": last.get("newState")}
+    return last
 
 
 def _planned(step: Mapping[str, Any]) -> Planned:

@@ -103,7 +103,10 @@ class Watch:
         from policy.evaluation import refused
         from policy.plans import facts_of, planned
 
-        self._planned += planned([entry])
+        if entry["op"] == "import":
+            return  # nothing is changed by it; what is to be changed afterwards is a step of its own
+        taken_over = [step for step in self._steps if step["urn"] == entry["urn"] and step["op"] == "import"]
+        self._planned += planned([*taken_over, entry])
         yield from refused(self._planned[-1], facts_of(self._planned, self.config, datetime.now(UTC), complete=False))
 
 

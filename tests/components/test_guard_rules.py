@@ -147,6 +147,21 @@ def test_first_half_of_a_replacement_is_a_loss_and_nothing_more() -> None:
     assert (found.lost, found.remains) == (True, False)
 
 
+def test_bucket_that_is_taken_over_is_judged_as_it_will_be() -> None:
+    """Neither what it was before it was ours, nor a comparison with that, is a finding; what it becomes is."""
+    plan = deployed("staging")
+    changed = plan.step("BucketLifecycleConfiguration", "lifecycle")
+    changed["op"] = "update"
+    changed["oldState"]["inputs"]["rules"] = [
+        {"status": "Enabled", "filter": {"prefix": "recordings/"}, "expiration": {"days": 3650}}
+    ]
+    taken = {"op": "import", "urn": changed["urn"], "newState": changed["oldState"]}
+    plan.steps.insert(0, taken)
+    assert plan.findings() == []
+    changed["newState"]["inputs"]["rules"][4]["filter"] = {"prefix": ""}
+    assert [finding.rule.id for finding in plan.findings()] == ["expiry-outside-prefix"]
+
+
 UNKNOWN_PLANTS = [
     ("BucketPublicAccessBlock", "public-access", "blockPublicPolicy", {"public-access-block"}),
     ("BucketVersioning", "versioning", "versioningConfiguration", {"versioning"}),
