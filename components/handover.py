@@ -11,6 +11,7 @@ Source: https://github.com/pulumi/pulumi/blob/master/pkg/resource/deploy/builtin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from recordings.errors import ConfigurationError
 from recordings.outputs import KeyStatus
 
 FUNCTION: Final = "pulumi:pulumi:readStackOutputs"
+PAUSES: Final = (0.05, 0.1, 0.2, 0.4)
+"""Seconds before the deployed outputs are asked for again."""
 
 
 def check_handover(settings: Settings) -> None:
@@ -48,12 +51,22 @@ def check_moved(deployed: Mapping[str, Any], settings: Settings) -> None:
 
 
 def _deployed() -> Mapping[str, Any]:
+    """The outputs as the engine has them.
+
+    Asked again where that fails: while `pulumi` begins an `up` it writes the very file that it is to read here, and a
+    state in a folder is then empty for a moment.
+    """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    try:
-        answer = pulumi.runtime.invoke(FUNCTION, {"name": name}).value
-    except Exception as error:  # the SDK raises Exception itself when a function fails
-        raise ConfigurationError(
-            f"what is deployed of stack {name} cannot be read, so that it is not known whether this change would take "
-            f"100ms' key away; nothing was declared. {error}"
-        ) from None
-    return dict((answer or {}).get("outputs") or {})
+    fault: Exception | None = None
+    for pause in (0.0, *PAUSES):
+        time.sleep(pause)
+        try:
+            answer = pulumi.runtime.invoke(FUNCTION, {"name": name}).value
+        except Exception as error:  # the SDK raises Exception itself when a function fails
+            fault = error
+        else:
+            return dict((answer or {}).get("outputs") or {})
+    raise ConfigurationError(
+        f"what is deployed of stack {name} cannot be read, so that it is not known whether this change would take "
+        f"100ms' key away; nothing was declared. {fault}"
+    )

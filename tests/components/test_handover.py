@@ -87,6 +87,21 @@ def test_unreadable_state_declares_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         run("dev", {})
 
 
+def test_state_that_is_being_written_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pulumi` writes the state while it begins: an answer that fails once or twice stops no `up`."""
+    failing = [Exception("failed to load checkpoint: EOF")] * 2
+    invoke = pulumi.runtime.invoke
+
+    def fails_at_first(*args: Any) -> Any:
+        if failing:
+            raise failing.pop()
+        return invoke(*args)
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", fails_at_first)
+    run("dev", {"registeredKey": "blue"})
+    assert not failing
+
+
 def test_moved_says_which_slot_stays() -> None:
     """The message names the slot, and the next act."""
     with pytest.raises(ConfigurationError, match="Keep green: active in recordings:writerKeys"):

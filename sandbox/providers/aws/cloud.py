@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
+_SERVICES = ("iam", "s3", "sts")
 _KNOWN_CONFIG = ("region",)
 _IDLE_CONFIG = (
     "pluginDownloadURL",
@@ -115,11 +116,9 @@ class Cloud:
             return self._clients[service]
 
     def _connect(self, service: str) -> Any:
-        # botocore rather than boto3: the same client without boto3's resource layer, a third of a second sooner.
         import botocore.config
-        import botocore.session
 
-        self._session = self._session or botocore.session.Session()
+        self._session = self._session or _session()
         return self._session.create_client(
             service,
             region_name=self.region,
@@ -159,6 +158,23 @@ class Cloud:
                 "Is the sandbox running? Try `python -m sandbox status`.",
                 type(error).__name__,
             ) from None
+
+
+def _session() -> Any:
+    """A session of botocore rather than boto3: the same clients without the resource layer, a third of a second sooner.
+
+    It is told the services that there are, instead of looking through the folders of all four hundred.
+    """
+    import botocore.loaders
+    import botocore.session
+
+    class Loader(botocore.loaders.Loader):
+        def list_available_services(self, type_name: str) -> list[str]:
+            return list(_SERVICES)
+
+    session = botocore.session.Session()
+    session.register_component("data_loader", Loader())
+    return session
 
 
 def loopback_endpoint(url: str) -> str:
