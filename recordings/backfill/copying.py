@@ -258,6 +258,7 @@ class Copy:
             if landed is None:
                 raise ChangedError(f"{error}: it is begun anew") from None
             self._accept(landed, checksum)
+            self.was_there = False
         self._record.forget()
 
     def _compare(self, landed: Landed, buffer: memoryview) -> None:

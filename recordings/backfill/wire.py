@@ -79,10 +79,12 @@ class Wire:
         """Cut every connection, those that are in use too: their calls end with one of FAILURES."""
         with self._lock:
             self._closed = True
-            connections = [*self._busy, *(one for idle in self._idle.values() for one in idle)]
+            idle = [connection for each in self._idle.values() for connection in each]
             self._idle.clear()
-        for connection in connections:
-            connection.cut()
+            for connection in self._busy:
+                connection.cut()
+        for connection in idle:
+            connection.close()
 
     @contextmanager
     def _exchange(self, url: str) -> Iterator[tuple[Exchange, _Connection, str]]:
@@ -217,9 +219,13 @@ class _Connection(http.client.HTTPConnection):
         return self.sock is not None and bool(select.select([self.sock], [], [], 0)[0])
 
     def cut(self) -> None:
-        """End it under a call that is waiting for it."""
-        with suppress(OSError, AttributeError):
-            self.sock.shutdown(socket.SHUT_RDWR)
+        """End it under a call that is waiting for it.
+
+        Not by the TLS layer's own method: that takes itself away first, and what is written then would go in clear.
+        """
+        if self.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def _dial(self) -> socket.socket:
         origin, hosts = self._origin, self._hosts

@@ -54,6 +54,8 @@ def _complete(emulator: Emulator, original: Callable[..., Any]) -> Callable[...,
             record["checksum_type"] = "FULL_OBJECT"
             s3._persist_object(bucket, key, record)
             text = text.replace(b"<ChecksumType>COMPOSITE<", b"<ChecksumType>FULL_OBJECT<")
+            # what it answers whoever asks again
+            s3._completed_multipart_uploads[upload_id] = {"key": key, "response": (status, answered, text)}
         return status, answered, text
 
     return complete
