@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.place import open_place
+from recordings.cli.tables import show_table
 from recordings.errors import CheckFailedError, UsageError
 from recordings.registration import Place
 from recordings.rooms import OURS, OwnStorage, State, plan_update, survey
@@ -59,19 +59,21 @@ def command(
 
 def _list(frame: Frame, rooms: Sequence[OwnStorage]) -> None:
     def show(out: Console) -> None:
-        table = Table("room", "name", "enabled", "storage", "key", "state", box=None, pad_edge=False)
-        for room in rooms:
-            state = f"[{_STYLE.get(room.state, 'default')}]{room.state.value}[/]"
-            enabled = "yes" if room.enabled else "no"
-            table.add_row(
-                room.id, escape(room.name), enabled, escape(room.location) or "-", room.key or "not shown", state
-            )
-        out.print(table if rooms else "no room has storage settings of its own")
+        if rooms:
+            show_table(out, ("room", "name", "enabled", "storage", "key", "state"), map(_row, rooms))
+        else:
+            out.print("no room has storage settings of its own")
 
     behind = sum(room.state in OURS for room in rooms)
     frame.result({"rooms": [_shown(room) for room in rooms], "behind": behind}, show)
     if behind:
         frame.tell(f"{behind} of {len(rooms)} are not known to be up to date: `recordings rooms --update` brings them")
+
+
+def _row(room: OwnStorage) -> tuple[str, ...]:
+    state = f"[{_STYLE.get(room.state, 'default')}]{room.state.value}[/]"
+    enabled = "yes" if room.enabled else "no"
+    return room.id, escape(room.name), enabled, escape(room.location) or "-", room.key or "not shown", state
 
 
 def _shown(room: OwnStorage) -> dict[str, Any]:

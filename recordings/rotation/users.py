@@ -30,12 +30,11 @@ LONGEST_URL: Final = timedelta(days=7)
 class _Look:
     """Who uploads to the bucket, by id, with the id of their key (None for a room where nobody can tell).
 
-    `ours` are keys of this stack, `registered` templates that were given one.
+    `registered` are templates that were given a key of this stack.
     """
 
     templates: Mapping[str, str]
     rooms: Mapping[str, str | None]
-    ours: frozenset[str]
     registered: frozenset[str]
 
 
@@ -53,10 +52,10 @@ class Users:
 
     def behind(self, key: str) -> Behind:
         """Templates and rooms that use this bucket with a key of this stack, and not with `key`."""
-        look = self._look()
-        registered = look.ours | {look.templates[id_] for id_ in look.registered & look.templates.keys()}
+        look, ours = self._look(), {slot.id for slot in self._place().outputs.writer_keys.values()}
+        registered = ours | {look.templates[id_] for id_ in look.registered & look.templates.keys()}
         templates = [id_ for id_, own in look.templates.items() if own != key and own in registered]
-        rooms = [id_ for id_, own in look.rooms.items() if own != key and (own is None or own in look.ours)]
+        rooms = [id_ for id_, own in look.rooms.items() if own != key and (own is None or own in ours)]
         return Behind(tuple(templates), tuple(rooms))
 
     def unfinished(self) -> list[str]:
@@ -92,7 +91,6 @@ class Users:
             self._kept = _Look(
                 templates=self._templates(place),
                 rooms={room.id: room.key for room in survey(place) if room.state in HERE},
-                ours=frozenset(slot.id for slot in place.outputs.writer_keys.values()),
                 registered=frozenset({*place.outputs.template_ids, *remembered}),
             )
         return self._kept

@@ -191,7 +191,6 @@ class Rotation:
         self._journal.check()
         self._means.up()
         self._place = replace(self._place, outputs=self._means.outputs())
-        self._users.forget()
         if self.deployed.slots != action.target:
             raise CheckFailedError(
                 f"`up` ended well, and the stack shows {self.deployed.slots}, not {action.target}: does it read "

@@ -104,10 +104,8 @@ def test_killed_on_the_way_back(make: Make) -> None:
             world.run()
         if not world.killed(effects, back=True):
             break
-        if effects % 2:
-            world.go_on()
-        else:
-            world.until_done(back=True)
+        if world.under_way():
+            world.until_done(back=True) if effects % 2 else world.go_on()
         world.assert_whole("blue")
     assert effects > 12
 
