@@ -131,8 +131,8 @@ class Copy:
                 self._start_over()
                 return None
         for number, part in found.items():
-            checksum = state.checksums.get(number) if part.checksum is None else part.checksum
-            if checksum is not None and part.size == self._length(number):
+            checksum = state.checksums.get(number)
+            if checksum is not None and part.checksum in (None, checksum) and part.size == self._length(number):
                 self._parts[number] = LandedPart(number, part.size, part.etag, checksum)
                 self._tools.took(part.size)
         return [number for number in numbers if number not in self._parts]

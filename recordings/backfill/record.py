@@ -24,11 +24,16 @@ from recordings.memory import Memory
 FOLDER: Final = "backfill/"
 LEASE_SECONDS: Final = 60.0
 """After this long without a sign of life a run is taken for gone; it gives one four times as often."""
+SAVE_SECONDS: Final = 2.0
+"""Google takes one write a second of one object."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What is remembered. `checksums` are those of parts by number, for stores that do not tell them."""
+    """What is remembered. `checksums` are those of the parts that came from 100ms, by number.
+
+    What the store says of a part is no substitute: it is of the bytes that came there, damaged ones too.
+    """
 
     key: str
     version: Version
@@ -54,15 +59,17 @@ class Record:
         asset_id: str,
         *,
         lease: float = LEASE_SECONDS,
+        save: float = SAVE_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._memory = memory
         self._name = f"{FOLDER}{quote(asset_id, safe='')}.json"
-        self._lease, self._now = lease, now
+        self._lease, self._save, self._now = lease, save, now
         self._owner = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._at: str | None = None
         self._state: State | None = None
+        self._saved = now()
 
     def claim(self) -> State | None:
         """What was remembered, now this run's; None if nothing was. Raises BusyError while another run has it."""
@@ -85,10 +92,12 @@ class Record:
             self._write(state)
 
     def part_done(self, number: int, checksum: int) -> None:
-        """A part is there; it is written down when the claim is renewed."""
+        """A part is there; it is written down now, or with those that follow within two seconds."""
         with self._lock:
             assert self._state is not None
             self._state = replace(self._state, checksums={**self._state.checksums, number: checksum})
+            if self._now() - self._saved >= self._save:
+                self._write(self._state)
 
     def renew(self) -> None:
         """Write down all parts that are done, and that this run lives. Raises BusyError if another has taken over."""
@@ -115,7 +124,7 @@ class Record:
             self._at = self._memory.write(self._name, _dumped(state, self._owner, ends), self._at)
         except ConflictError:
             raise BusyError("another run has begun to copy it", _moment(self._now() + self._lease)) from None
-        self._state = state
+        self._state, self._saved = state, self._now()
 
 
 def _dumped(state: State, owner: str, until: float) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class World:
             landing=FakeLanding(self),
             wire=FakeWire(self),  # type: ignore[arg-type]
             source=lambda move: Source(move.asset.id, lambda: self.sign(move.asset.id), FakeWire(self), attempts),  # type: ignore[arg-type]
-            record=lambda move: Record(memory, move.asset.id, lease=lease, now=lambda: self.now),
+            record=lambda move: Record(memory, move.asset.id, lease=lease, save=0.0, now=lambda: self.now),
             attempts=attempts,
             part_bytes=PART,
             small_bytes=SMALL,

@@ -79,15 +79,15 @@ def killed_everywhere(tells_checksums: bool) -> list[World]:
         assert results(world.run(moves)).count(Result.FAILED) == 0
         assert world.objects == {"recordings/a.mp4": (BODY, "a"), "recordings/b.mp4": (BODY[:SMALL], "b")}
         assert world.memory_store.objects == {}
-        if tells_checksums and world.count("parts"):
-            assert world.count("put part") == 5 - already
+        if world.count("parts"):  # of two that were in flight it may not know whether they came
+            assert 0 <= world.count("put part") - (5 - already) <= 2
         worlds.append(world)
     raise AssertionError("a run does not end")
 
 
 @pytest.mark.parametrize("tells_checksums", [True, False], ids=["S3", "Google"])
 def test_killed_at_any_request_the_next_run_ends_it(tells_checksums: bool) -> None:
-    """SIGKILL at each request: every object once and whole afterwards; parts that S3 has are not sent again."""
+    """SIGKILL at each request: every object once and whole afterwards; parts that are done are not sent again."""
     worlds = killed_everywhere(tells_checksums)
     assert len(worlds) > 20
     assert any(world.count("parts") for world in worlds)
@@ -144,6 +144,27 @@ def test_bytes_damaged_on_the_way_are_sent_again() -> None:
     world.fault = once("put part", "damage", skip=1)
     assert results(world.run([world.add("a", BODY)])) == [Result.MOVED]
     assert world.count("put part") == 6
+
+
+def test_a_damaged_part_of_a_killed_run_is_not_taken() -> None:
+    """What the store says of a part that came damaged fits those bytes; it must fit those of 100ms."""
+    world = World()
+    move = world.add("a", BODY)
+    damaged = once("put part", "damage", skip=2)
+
+    def end(name: str, seen: int) -> str | None:
+        if world.count("put part") > 3:
+            raise Killed
+        return damaged(name, seen)
+
+    world.fault = end
+    with pytest.raises(Killed):
+        world.run([move], in_flight=1)
+    assert b"?" in {body[:1] for parts in world.uploads.values() for body in parts.values()}
+    world.fault, world.now = (lambda _name, _number: None), 3600.0
+    assert results(world.run([move])) == [Result.MOVED]
+    assert world.objects == {"recordings/a.mp4": (BODY, "a")}
+    assert world.count("begin") == 1
 
 
 def test_damage_that_only_the_whole_shows_begins_anew() -> None:
