@@ -172,7 +172,7 @@ def test_partial_failure_says_what_was_done(sandbox: Sandbox, stand: Stand) -> N
 def test_debug_logs_hold_no_secret(sandbox: Sandbox, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
     """With every library logging all it can, no secret of ours and no token is in it."""
     id_ = template(sandbox, {"upload": EARLIER})
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "httpx"):  # `verify` may have silenced it
         stand.recordings("register", "--template", id_)
         stand.recordings("unregister", "--template", id_)
     assert "httpx" in caplog.text
