@@ -209,5 +209,5 @@ def _show_cost(out: Console, cost: Cost) -> None:
     if cost.unpriced:
         known = f"the price table has none for {', '.join(cost.unpriced)} in {cost.region}: give --prices FILE"
         out.print(escape(f"without a price: {known}"))
-    dated = f"storage alone, list prices of {cost.date}, {cost.source}" if cost.date else "no prices for this provider"
-    out.print(escape(f"in all a month: {cost.total:,.2f} {cost.currency} ({dated})"))
+    out.print(escape(f"in all a month: {cost.total:,.2f} {cost.currency} for storage alone"))
+    out.print(escape(f"prices of {cost.date}: {cost.source}" if cost.date else "there are no prices for this provider"))
