@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.engine.config import Config, full_key
+from sandbox.engine.config_path import parse_path, put, typed
 from sandbox.engine.errors import EngineError, UsageError
 from sandbox.engine.options import Color, Colored, Cwd, Json, NonInteractive, StackName, State, errors, place
 
@@ -61,6 +62,7 @@ def set_value(
     state: State = None,
     secret: Annotated[bool, typer.Option("--secret", help="Encrypt it. Give it on standard input.")] = False,
     plaintext: Annotated[bool, typer.Option("--plaintext", help="Keep it readable.")] = False,
+    path: Annotated[bool, typer.Option("--path", help="The key is a path into an object or list.")] = False,
     non_interactive: NonInteractive = False,
     color: Colored = Color.AUTO,
 ) -> None:
@@ -70,15 +72,14 @@ def set_value(
             raise UsageError("--secret and --plaintext exclude each other")
         text = value if value is not None else sys.stdin.read().removesuffix("\n")
         opened = place(cwd, stack, state).open(with_program=False)
-        full = full_key(opened.project, key)
+        first, *steps = parse_path(key) if path else [key]
+        full = full_key(opened.project, str(first))
         same = [raw for raw in opened.file.config if full_key(opened.project, raw) == full]
-        for raw in same:
-            del opened.file.config[raw]
+        before = [opened.file.config.pop(raw) for raw in same]
         if secret:
             opened.adopt_salt()
-            opened.file.config[full] = {"secure": opened.config_manager.encrypt(text)}
-        else:
-            opened.file.config[full] = text
+        kept: Any = {"secure": opened.config_manager.encrypt(text)} if secret else typed(text) if path else text
+        opened.file.config[full] = put(before[-1] if before and steps else None, steps, kept)
         opened.file.write()
 
 

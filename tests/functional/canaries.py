@@ -9,8 +9,12 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import quote, quote_plus
+
+from detect_secrets.core.scan import scan_file
+from detect_secrets.settings import transient_settings
 
 SIGNED = re.compile(r"[?&](?:X-Amz-Signature|X-Goog-Signature|Signature)=[0-9A-Za-z%+/=_-]{16,}", re.IGNORECASE)
 """A presigned URL is a secret whoever made it."""
@@ -29,6 +33,24 @@ def spellings(secret: str) -> set[str]:
             # the first and last characters hold bits of the neighbours
             found.add(whole[(offset * 8 + 5) // 6 : -1])
     return found
+
+
+SCANNERS: Final = (
+    "BasicAuthDetector",
+    "JwtTokenDetector",
+    "KeywordDetector",
+    "PrivateKeyDetector",
+    "AzureStorageKeyDetector",
+    "GitHubTokenDetector",
+    "SlackDetector",
+    "StripeDetector",
+)
+"""Those of detect-secrets that know a secret by its form. Entropy alone would find ids, checksums and ciphertexts; an
+access key's id, which the scanner for AWS finds, is none."""
+
+
+NO_SECRETS: Final = frozenset({"PASSWORD", "[secret]", "false", "true"})
+"""What stands where a secret could: a placeholder, a mask, a switch."""
 
 
 @dataclass
@@ -57,6 +79,19 @@ class Canaries:
         leaked = [name for name, secret in self.secrets.items() if any(form in text for form in spellings(secret))]
         leaked += ["a presigned URL"] if SIGNED.search(text) else []
         return leaked + (["a token"] if BEARER.search(text) else [])
+
+
+def scanned(folder: Path) -> list[str]:
+    """What a secret scanner that knows nothing of ours finds in the files of a folder, as `type in file`."""
+    plugins = [{"name": name} for name in SCANNERS]
+    with transient_settings({"plugins_used": plugins, "filters_used": []}):
+        return [
+            f"{secret.type} in {file.name}, line {secret.line_number}"
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+            for secret in scan_file(str(file))
+            if secret.secret_value not in NO_SECRETS
+        ]
 
 
 def secrets_in(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ from recordings.web import create_app
 from recordings.webhook_guard import WebhookSettings
 from sandbox.servers import Sandbox
 from tests.functional.backfill_stand import BackfillStand
-from tests.functional.canaries import Canaries
+from tests.functional.canaries import Canaries, scanned
 from tests.functional.clients import control
 from tests.functional.databases import migrated_database
 from tests.functional.google_stand import GoogleStand
@@ -107,11 +107,13 @@ class Watched:
         return result.exit_code
 
     def assert_nothing_written(self) -> None:
-        """Of all that is in the folder."""
+        """Of all that is in the folder, and all that was said."""
+        (self.folder / "said").write_text("\n".join(self.said))
         for file in self.folder.rglob("*"):
             if file.is_file():
                 text = file.read_bytes().decode("utf-8", "replace")
                 assert self.canaries.leaks(text) == [], file.name
+        assert scanned(self.folder) == []
 
 
 def plant_at_100ms(sandbox: Sandbox, canaries: Canaries) -> dict[str, list[str]]:
@@ -291,3 +293,56 @@ def test_no_command_shows_a_secret(
     watched.assert_nothing_written()
     assert len(canaries.secrets) >= 40
     print(f"{len(canaries.secrets)} secrets, {watched.runs} runs")
+
+
+@dataclass
+class Engine:
+    """Runs the embedded engine and reports on a project, and keeps what they say in a folder."""
+
+    project: Project
+    canaries: Canaries
+    folder: Path
+
+    def __call__(self, *arguments: str, input_: str | None = None, code: int = 0) -> str:
+        """Run one command of the engine; fails the test if it says a secret. Gives its stdout."""
+        where = ["--cwd", str(self.project.folder), "--stack", self.project.stack]
+        done = self.project.run("-m", "sandbox", *arguments, *where, check=False, input=input_)
+        assert done.returncode == code, f"{arguments}: {done.stderr}"
+        self.keep(f"{'-'.join(arguments)[:60].replace('/', '-')}.out", done.stdout + done.stderr)
+        return done.stdout
+
+    def keep(self, name: str, text: str) -> None:
+        """Note what was said, which holds no secret."""
+        (self.folder / name).write_text(text)
+        assert self.canaries.leaks(text) == [], name
+
+
+def test_no_configured_secret_shows(project_at: Callable[..., Project], tmp_path: Path) -> None:
+    """In clear it is refused and not repeated; as a secret no preview, diff, report, state or history shows it."""
+    canaries = Canaries()
+    first, second = canaries.plant("first key"), canaries.plant("second key")
+    principal = {"principal": "arn:aws:iam::000000000000:user/other", "accessKeyId": "AKIAOTHERSOTHERS0000"}
+    project = project_at(
+        "canary",
+        bucketName="canary-configuration",
+        forceDestroy=True,
+        writerExternal={**principal, "secretAccessKey": first},
+    )
+    engine = Engine(project, canaries, tmp_path)
+    engine("preview", code=1)
+    project.configure(bucketName="canary-configuration", forceDestroy=True, writerExternal=principal)
+    for secret, form in ((first, "--json"), (second, "--diff")):
+        engine("config", "set", "--secret", "--path", "recordings:writerExternal.secretAccessKey", input_=secret)
+        engine("preview", form)
+        planned = engine("preview", "--json", "--show-sames")
+        report = project.run("-m", "scripts.preview_diff", "-", input=planned)
+        engine.keep("report", report.stdout + report.stderr)
+        engine("up", "--yes", form)
+        assert StackOutputs.from_json(project.raw_outputs()).writer_secret_access_key.get_secret_value() == secret
+    for command in ("refresh --yes", "stack output", "stack output --json", "config", "config --json"):
+        engine(*command.split())
+    engine("destroy", "--yes", "--json")
+    for file in (*project.folder.rglob("state/**/*"), project.folder / "Pulumi.canary.yaml"):
+        if file.is_file():
+            engine.keep(file.name, file.read_text())
+    assert [found for found in scanned(tmp_path) if "Pulumi.canary.yaml" not in found] == []
