@@ -27,6 +27,7 @@ from recordings.errors import RecordingsError
 from recordings.stores.landing import DamagedError
 
 IN_FLIGHT: Final = 4
+_STOPPED: Final = "the run was stopped: the next one goes on where it was"
 _TRIES: Final = 3
 """How often a recording is begun anew that changes meanwhile."""
 
@@ -180,7 +181,7 @@ class Mover:
     def _do(self, unit: _Unit, buffer: memoryview) -> None:
         job = unit.job
         if self._stopping.is_set():
-            raise StoppedError("the run was stopped: run it again, it goes on where it was")
+            raise StoppedError(_STOPPED)
         if unit.number:
             assert job.copy is not None
             job.copy.part(unit.number, buffer)
@@ -227,6 +228,8 @@ class Mover:
         except RecordingsError as error:
             if job.copy is not None:
                 _give_up(job.copy, error)
+            if self._stopping.is_set():
+                return Outcome(job.move, Result.FAILED, error=StoppedError(_STOPPED))
             if isinstance(error, ChangedError | DamagedError) and job.tries < _TRIES and not self._stopping.is_set():
                 self._add([_Unit(job.move.order, 0, _Job(job.move, job.future, job.tries + 1))])
                 return None

@@ -9,7 +9,7 @@ Sources: 100ms' pages on recording storage (15 days in 100ms' own storage; the f
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from recordings.catalog_entries import Standing, entry_of
 from recordings.errors import UsageError
 from recordings.hms_models import RecordingAsset
+from recordings.hms_wire import PAGE
 from recordings.paths import Home, RecordingKind, parse
 from recordings.signing import encode_key
 
@@ -71,33 +72,38 @@ class Found:
     elsewhere: int = 0
     deleted: int = 0
 
+    def leave(self, buckets: Collection[str]) -> None:
+        """Do not move what lies in these: they are somebody's own, not 100ms'."""
+        moves = [move for move in self.moves if parse(move.asset.path).bucket not in buckets]
+        self.elsewhere += len(self.moves) - len(moves)
+        self.moves = moves
 
-def find(
-    assets: Iterable[RecordingAsset], home: Home, now: datetime, *, not_from: frozenset[str] = frozenset()
-) -> Found:
-    """Judge every recording asset that 100ms lists; `not_from` are buckets that are somebody's own, not 100ms'."""
-    found = Found()
+
+def find(assets: Iterable[RecordingAsset], home: Home, now: datetime) -> Found:
+    """Judge the recording assets that 100ms lists, newest first: after a page that it has deleted there are no more."""
+    found, older = Found(), 0
     for asset in assets:
+        is_old = asset.created_at is not None and asset.created_at + KEPT + _GRACE < now
+        older = older + 1 if is_old else 0
+        if older >= PAGE:
+            break
         if asset.status != "completed" or not asset.path:
             continue
         _, standing = entry_of(asset, home, now)
         ends = asset.created_at + KEPT if asset.created_at else None
         if standing is Standing.OURS:
             found.ours += 1
-        elif ends is not None and ends + _GRACE < now:
+        elif is_old:
             found.deleted += 1
         else:
-            _judge(found, asset, home, ends, not_from)
+            _judge(found, asset, home, ends)
     found.moves.sort(key=lambda move: move.order)
     return found
 
 
-def _judge(found: Found, asset: RecordingAsset, home: Home, ends: datetime | None, not_from: frozenset[str]) -> None:
+def _judge(found: Found, asset: RecordingAsset, home: Home, ends: datetime | None) -> None:
     try:
         location = parse(asset.path)
-        if location.bucket in not_from:
-            found.elsewhere += 1
-            return
         if home.holds(location):
             found.ours += 1
             return

@@ -54,10 +54,8 @@ class Tally:
 def survey(workshop: Workshop, *, room: str | None = None, not_from: Iterable[str] = ()) -> Found:
     """What there is to move, without what is done. Asks 100ms, the bucket and, where there is one, the database."""
     home, now = Home.of(workshop.outputs), datetime.now(UTC)
-    assets = list(workshop.hms.recording_assets(room_id=room, status="completed"))
-    found = find(assets, home, now)
-    owned = others(workshop.hms, found).union(not_from)
-    found = find(assets, home, now, not_from=owned)
+    found = find(workshop.hms.recording_assets(room_id=room, status="completed"), home, now)
+    found.leave(others(workshop.hms, found).union(not_from))
     left = workshop.left(found.moves)
     found.ours += len(found.moves) - len(left)
     found.moves = left

@@ -174,7 +174,6 @@ def report(frame: Frame, found: Found, tally: Tally, *, steps: list[str] | None 
         "unmovable": [{"recording": u.asset_id, "reason": u.reason, "lastDay": u.last_day} for u in found.unmovable],
         "done": found.ours,
         "elsewhere": found.elsewhere,
-        "deleted": found.deleted,
         "steps": steps or [],
         "dryRun": dry_run,
     }
@@ -185,7 +184,7 @@ def report(frame: Frame, found: Found, tally: Tally, *, steps: list[str] | None 
 
 def _summary(found: Found, tally: Tally, *, dry_run: bool) -> str:
     total = sum(move.asset.size or 0 for move in found.moves)
-    others = f"{found.ours:,} are in the bucket, {found.elsewhere:,} in other buckets, {found.deleted:,} are deleted"
+    others = f"{found.ours:,} of the last 15 days are in the bucket, {found.elsewhere:,} in other buckets of yours"
     if dry_run:
         return f"{len(found.moves):,} recordings to move, {size(total)}; {others} (dry run: nothing moved)"
     moved, there, failed = tally.count(Result.MOVED), tally.count(Result.THERE), len(tally.failed)

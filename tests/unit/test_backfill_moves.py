@@ -83,9 +83,17 @@ def test_only_what_is_in_100ms_storage_is_moved() -> None:
         asset("just", days=KEPT.days + 0.5),
         asset("move"),
     ]
-    found = find(assets, HOME, NOW, not_from=frozenset({"other-stack"}))
+    found = find(assets, HOME, NOW)
+    found.leave({"other-stack"})
     assert [move.asset.id for move in found.moves] == ["just", "move"]
     assert (found.ours, found.elsewhere, found.deleted) == (1, 1, 1)
+
+
+def test_the_walk_ends_after_a_page_that_is_deleted() -> None:
+    """The list of years is not read; one old recording among new ones does not end it."""
+    seen = iter([asset("a"), asset("old", days=30), asset("b"), *[asset("old", days=30)] * 300, asset("never")])
+    assert [move.asset.id for move in find(seen, HOME, NOW).moves] == ["a", "b"]
+    assert len(list(seen)) == 201
 
 
 @pytest.mark.parametrize(
