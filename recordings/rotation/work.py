@@ -182,8 +182,7 @@ class Rotation:
 
     def _deploy(self, action: Action) -> bool:
         """Write the file, run `up` and look; False where a pipeline is to run it."""
-        if action.target is None:
-            raise AssertionError("a deployment has a target")
+        assert action.target is not None
         self._file = self._means.file()
         slots.write(self._file, self.role, action.target)
         if self._means.up is None:
@@ -215,8 +214,7 @@ class Rotation:
 
     @property
     def _position(self) -> Position:
-        if self.position is None:
-            raise AssertionError("no rotation is under way")
+        assert self.position is not None
         return self.position
 
     # What is told

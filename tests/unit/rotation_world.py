@@ -8,17 +8,16 @@ URL that dies before its time.
 
 from __future__ import annotations
 
-import copy
 import io
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import pytest
 import yaml
 from rich.console import Console
 
@@ -31,10 +30,12 @@ from recordings.errors import CheckFailedError, NotDueError
 from recordings.outputs import KeyStatus, StackOutputs
 from recordings.rotation import Means, Role, Rotation
 from recordings.rotation.position import Journal
-from tests.unit.hms_fake import CUSTOMER, FakeHms, KilledError, MemoryStore, place, stack_outputs
+from tests.unit.hms_fake import KilledError, MemoryStore, place, stack_outputs
+from tests.unit.hms_workspace import Workspace
 
 USABLE_AFTER = 12.0
 """Seconds until a new access key works."""
+BOTH = {"blue": "active", "green": "active"}
 OURS = "AKIAWRITER"
 """What the ids of the writer's keys begin with."""
 LASTS = 5
@@ -71,67 +72,6 @@ class Cloud:
     def works(self, id_: str, now: float) -> bool:
         key = self.find(id_)
         return key is not None and key.active and now >= key.made + USABLE_AFTER
-
-
-class Workspace(FakeHms):
-    """The fake of the unit tests, with rooms and recordings beside templates."""
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.rooms: dict[str, dict[str, Any]] = {}
-        self.recordings: dict[str, dict[str, Any]] = {}
-        self.configurations: dict[str, list[dict[str, Any]]] = {}
-
-    def answer(self, request: httpx.Request, what: str) -> httpx.Response:
-        path = request.url.path.removeprefix("/v2/")
-        query = dict(request.url.params)
-        first, _, id_ = path.partition("/")
-        if path == "templates":
-            return self.page([{"id": each, "customerId": CUSTOMER} for each in self.settings])
-        if first == "templates" and id_.endswith("/recordings"):
-            return httpx.Response(200, json=self.configurations.get(id_.removesuffix("/recordings"), []))
-        if first == "rooms":
-            return self.room(request, id_, query)
-        if first == "recordings":
-            return self.page([r for r in self.recordings.values() if r["status"] == query["status"]])
-        return super().answer(request, what)
-
-    def page(self, items: list[dict[str, Any]]) -> httpx.Response:
-        return httpx.Response(200, json={"limit": 100, "data": [_public(item) for item in items], "last": ""})
-
-    def room(self, request: httpx.Request, id_: str, query: Mapping[str, str]) -> httpx.Response:
-        if not id_:
-            return self.page([r for r in self.rooms.values() if json.dumps(r["enabled"]) == query["enabled"]])
-        if id_ not in self.rooms:
-            return self.refusal(404, "room not found")
-        room = self.rooms[id_]
-        if request.method == "POST":
-            sent = json.loads(request.content)
-            info = sent.get("recording_info", {})
-            room.update(sent, recording_source_template=False, updated_at=f"{self.clock.time}-{len(self.log)}")
-            room["_credentials"] = info["upload_info"].pop("credentials")
-            shown = copy.deepcopy(_public(room))
-            shown["recording_info"]["upload_info"]["credentials"] = dict(room["_credentials"])
-            return httpx.Response(200, json=shown)
-        return httpx.Response(200, json=_public(room))
-
-    def add_room(self, id_: str, template: str, own: dict[str, Any] | None = None, **fields: Any) -> None:
-        """A room; with `own` it has storage of its own, as one sends it."""
-        room = {"id": id_, "name": f"name-{id_}", "enabled": True, "template_id": template, "customer_id": CUSTOMER}
-        room |= {"description": "kept", "recording_source_template": own is None, "updated_at": "then", **fields}
-        if own is not None:
-            own = copy.deepcopy(own)
-            room["_credentials"] = own["upload_info"].pop("credentials", {})
-            room["recording_info"] = own
-        self.rooms[id_] = room
-
-    def key_of(self, room_id: str) -> str:
-        """The id of the key that a recording in this room would have."""
-        room = self.rooms[room_id]
-        if "recording_info" in room:
-            return str(room["_credentials"]["key"])
-        upload = (self.settings[room["template_id"]].get("recording") or {}).get("upload") or {}
-        return str((upload.get("credentials") or {}).get("key", ""))
 
 
 class HookedFile(StackFile):
@@ -417,5 +357,23 @@ class Fuse:
                 raise KilledError(what)
 
 
-def _public(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if not name.startswith("_")}
+def slots(world: World) -> dict[str, Any]:
+    config = yaml.safe_load(world.path.read_text())["config"]
+    return {key: value for key, value in config.items() if key.endswith(("Keys", "Key"))}
+
+
+def write(world: World, **values: Any) -> None:
+    """Somebody else's hand in the stack's file."""
+    document = yaml.safe_load(world.path.read_text())
+    document["config"] |= {f"recordings:{key}": value for key, value in values.items()}
+    world.path.write_text(yaml.safe_dump(document))
+
+
+def waits(world: World, **wish: Any) -> NotDueError:
+    with pytest.raises(NotDueError) as caught:
+        world.run(**wish)
+    return caught.value
+
+
+def hours(world: World, until: datetime) -> float:
+    return (until - datetime.fromtimestamp(world.now, UTC)) / timedelta(hours=1)

@@ -14,7 +14,8 @@ from recordings.errors import ConflictError, GuardError, HmsRefusedError
 from recordings.registration import Place
 from recordings.rooms import FOLDER, State, plan_update, survey
 from tests.unit.hms_fake import CUSTOMER, KilledError, MemoryStore, place, stack_outputs
-from tests.unit.rotation_world import Fuse, Workspace, no_fuse
+from tests.unit.hms_workspace import Workspace
+from tests.unit.rotation_world import Fuse, no_fuse
 
 FORMER = {"bucketName": "former-bucket", "region": "eu-central-1", "pathPrefix": ""}
 
