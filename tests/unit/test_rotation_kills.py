@@ -121,6 +121,20 @@ def test_way_back_before_100ms_had_the_key_waits_for_nothing(make: Make) -> None
     world.assert_whole("blue")
 
 
+def test_dry_run_of_the_way_back(make: Make) -> None:
+    """It prints the steps that --rollback runs, up to the wait, and turns nothing."""
+    world = make()
+    with pytest.raises(NotDueError):
+        world.run()
+    told = world.run(back=True, dry_run=True)["steps"]
+    assert told[0] == "turn back: the writer's key goes from slot green to slot blue"
+    with pytest.raises(NotDueError) as waiting:
+        world.run(back=True)
+    assert str(waiting.value).removeprefix("done: ").startswith("; ".join(told))
+    world.go_on()
+    world.assert_whole("blue")
+
+
 def test_nothing_to_turn_back(make: Make) -> None:
     """Without a rotation under way --rollback does nothing, as often as one likes."""
     world = make()
