@@ -55,6 +55,8 @@ class World:
     memory_store: MemoryStore = field(default_factory=MemoryStore)
     fault: Callable[[str, int], str | None] = lambda _name, _number: None
     tells_checksums: bool = True
+    honours_conditions: bool = True
+    taken: int = 0
     seen: list[str] = field(default_factory=list)
     signed: int = 0
     lifetime: float = 3600.0
@@ -85,10 +87,15 @@ class World:
             source=lambda move: Source(move.asset.id, lambda: self.sign(move.asset.id), FakeWire(self), attempts),  # type: ignore[arg-type]
             record=lambda move: Record(memory, move.asset.id, lease=lease, save=0.0, now=lambda: self.now),
             attempts=attempts,
+            took=self.took,
             part_bytes=PART,
             small_bytes=SMALL,
         )
         return Mover(tools, books or NoBooks(), self.remove, in_flight=in_flight)
+
+    def took(self, count: int) -> None:
+        with self.lock:
+            self.taken += count
 
     def sign(self, asset_id: str) -> SignedUrl:
         self.step("presign")
@@ -181,7 +188,7 @@ class FakeWire:
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str]) -> Iterator[FakeExchange]:
         world, asset_id = self._world, url.partition("?")[0]
-        fault = world.step("get")
+        fault = world.step("get pinned" if "If-Match" in headers else "get")
         if fault and fault.isdigit():
             yield FakeExchange(int(fault), {"location": "https://elsewhere"})
             return
@@ -192,7 +199,7 @@ class FakeWire:
         assert match is not None
         if body is None:
             yield FakeExchange(404, {})
-        elif headers.get("If-Match", etag) != etag:
+        elif world.honours_conditions and headers.get("If-Match", etag) != etag:
             yield FakeExchange(412, {})
         elif not body:
             yield FakeExchange(416, {"content-range": "bytes */0"}, b"<Error/>")

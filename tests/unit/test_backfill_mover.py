@@ -136,6 +136,8 @@ def test_a_cut_connection_costs_one_range(fault: str) -> None:
     world.fault = once("get", fault, skip=3)
     assert results(world.run([world.add("a", BODY)])) == [Result.MOVED]
     assert world.count("get") == 1 + 5 + 1
+    assert world.count("get pinned") == 6
+    assert world.taken == len(BODY)
 
 
 def test_bytes_damaged_on_the_way_are_sent_again() -> None:
@@ -144,6 +146,7 @@ def test_bytes_damaged_on_the_way_are_sent_again() -> None:
     world.fault = once("put part", "damage", skip=1)
     assert results(world.run([world.add("a", BODY)])) == [Result.MOVED]
     assert world.count("put part") == 6
+    assert world.taken == len(BODY)
 
 
 def test_a_damaged_part_of_a_killed_run_is_not_taken() -> None:
@@ -176,13 +179,15 @@ def test_damage_that_only_the_whole_shows_begins_anew() -> None:
     assert world.objects["recordings/a.mp4"][0] == BODY
 
 
-def test_a_recording_that_changes_meanwhile_is_begun_anew() -> None:
-    """No object is ever put together from two versions."""
-    world, other = World(), BODY[::-1] + b"!"
+@pytest.mark.parametrize("other", [BODY[::-1], BODY[::-1] + b"!"], ids=["as long", "longer"])
+@pytest.mark.parametrize("honours", [True, False])
+def test_a_recording_that_changes_meanwhile_is_begun_anew(other: bytes, honours: bool) -> None:
+    """No object is ever put together from two versions, also where 100ms' storage heeds no condition."""
+    world = World(honours_conditions=honours)
     move = world.add("a", BODY)
 
     def change(name: str, _: int) -> str | None:
-        if world.count("put part") == 2 and name == "get":
+        if world.count("put part") == 2 and name.startswith("get"):
             world.sources["a"] = (other, '"a-2"')
         return None
 
@@ -289,7 +294,7 @@ def test_refusals_are_told_and_not_tried_again() -> None:
     world.fault = lambda name, _: "403" if name == "put single" else None
     assert isinstance(world.run(moves[:1])[0].error, AccessDeniedError)
     assert isinstance(world.run(moves[1:2])[0].error, ObjectNotFoundError)
-    world.fault = lambda name, _: "302" if name == "get" else None
+    world.fault = lambda name, _: "302" if name.startswith("get") else None
     assert isinstance(world.run(moves[2:])[0].error, HmsError)
     assert world.objects == {}
 
