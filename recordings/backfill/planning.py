@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from recordings.backfill.copying import Tools
-from recordings.backfill.hosts import Hosts
 from recordings.backfill.mover import Books, Mover, NoBooks
 from recordings.backfill.moves import Found, Move
 from recordings.backfill.record import LEASE_SECONDS, Record
@@ -22,6 +21,7 @@ from recordings.backfill.source import Source
 from recordings.backfill.wire import Wire
 from recordings.catalog_entries import CatalogEntry, entry_of
 from recordings.hms import HmsClient
+from recordings.hosts import Hosts
 from recordings.memory import Memory
 from recordings.outputs import StackOutputs
 from recordings.paths import Home

@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from recordings.backfill.hosts import Hosts, Origin
+from recordings.hosts import Hosts, Origin
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 60.0

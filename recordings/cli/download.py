@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from recordings.errors import StoreError, UsageError
 from recordings.fetch import Source, Tick, fetch
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
+from recordings.hosts import Hosts
 from recordings.outputs import StackOutputs
 from recordings.shown import size
 from recordings.signing import file_name
@@ -105,10 +106,14 @@ def _source(entry: CatalogEntry, loaded: StackOutputs, http: httpx.Client) -> It
             checksums=partial(store.checksums, path.key),
         )
         return
+    hosts = Hosts.of(loaded)
     with HmsClient(HmsCredentials.from_environment(os.environ)) as hms:
 
         def sign() -> SignedUrl:
-            return SignedUrl(hms.presigned_url(entry.asset_id).url.get_secret_value(), datetime.now(UTC))
+            url = hms.presigned_url(entry.asset_id).url.get_secret_value()
+            with suppress(OSError):  # a name that nobody knows fails when it is asked
+                hosts.addresses(hosts.check(url))
+            return SignedUrl(url, datetime.now(UTC))
 
         yield Source(sign, _refused_at_100ms, what, http)
 

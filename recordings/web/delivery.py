@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from urllib.parse import urlsplit
 
 from anyio import to_thread
 
 from recordings.catalog_entries import HMS, CatalogEntry
 from recordings.downloads import Downloads
-from recordings.errors import HmsNotFoundError, HmsUnreachableError, UsageError
+from recordings.errors import HmsError, HmsNotFoundError, HmsUnreachableError, UsageError
 from recordings.hms import HmsClient
+from recordings.hosts import Hosts
 from recordings.redact import redact
 from recordings.signing import file_name
 from recordings.stores import SignedUrl
@@ -40,6 +40,7 @@ class Delivery:
         self._downloads = downloads
         self._looks = looks
         self._hms = hms
+        self._hosts = Hosts.of(downloads.outputs)
         self._life = life
 
     async def deliver(self, entry: CatalogEntry, *, inline: bool) -> Delivered:
@@ -76,15 +77,9 @@ class Delivery:
         except HmsUnreachableError:
             raise Refusal(503, "100ms", "100ms does not answer at the moment: try again later") from None
         url = signed.url.get_secret_value()
-        if not _is_plain_https(url):
-            log.error("recording %s: 100ms gave a URL that is not plain https", entry.asset_id[:80])
-            raise Refusal(502, "100ms", "100ms gave a URL that is not followed")
+        try:
+            self._hosts.check(url)
+        except HmsError as error:
+            log.error("recording %s: %s", entry.asset_id[:80], redact(str(error)))
+            raise Refusal(502, "100ms", "100ms gave a URL that is not followed") from None
         return Delivered(SignedUrl(url, datetime.now(UTC) + timedelta(seconds=signed.expiry or seconds)), HMS)
-
-
-def _is_plain_https(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and url.isprintable()
-    except ValueError:
-        return False

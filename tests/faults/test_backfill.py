@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from recordings.backfill.hosts import Hosts
+from recordings.hosts import Hosts
 from recordings.backfill.mover import Result
 from recordings.backfill.moves import Move
 from recordings.errors import HmsError

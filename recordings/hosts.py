@@ -53,6 +53,8 @@ class Hosts:
             host, port = parts.hostname or "", parts.port
         except ValueError:
             raise HmsError("100ms gave a presigned URL that is none") from None
+        if not url.isprintable():  # a reader that is less strict would see another host
+            raise HmsError("100ms gave a presigned URL with control characters in it")
         if self.exception is not None and host == self.exception and parts.scheme in ("http", "https"):
             return Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
         if fault := _fault(parts.scheme, parts.netloc, host, port):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.backfill.hosts import Hosts, Origin, is_public
+from recordings.hosts import Hosts, Origin, is_public
 from recordings.errors import HmsError
 from tests.unit.hms_fake import stack_outputs
 
