@@ -17,5 +17,5 @@ def needs(extra: str) -> Iterator[None]:
         if (error.name or "").split(".")[0] in ("recordings", ""):
             raise
         raise ConfigurationError(
-            f"this needs {error.name}, which is not installed: pip install 'hms-recordings[{extra}]'"
+            f"this needs {error.name}, which is not installed: pip install '.[{extra}]' in a clone"
         ) from None

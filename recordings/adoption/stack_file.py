@@ -96,7 +96,7 @@ def _yaml() -> Any:
         from ruamel.yaml import YAML
     except ImportError:
         raise UsageError(
-            "this command edits YAML with a library that is not installed: pip install 'hms-recordings[adopt]'"
+            "this command edits YAML with a library that is not installed: pip install '.[adopt]' in a clone"
         ) from None
     yaml = YAML()
     yaml.preserve_quotes = True

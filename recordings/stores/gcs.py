@@ -69,7 +69,7 @@ def library(module: str) -> Any:
             raise
         raise ConfigurationError(
             "this needs Google's client library, which is an extra of this package: "
-            "install it with `pip install 'hms-recordings[gcs]'`"
+            "install it with `pip install '.[gcs]'` in a clone"
         ) from None
 
 

@@ -112,10 +112,7 @@ def check_can_ask(*, yes: bool, non_interactive: bool) -> None:
     """Raise UsageError if nobody can be asked and nothing says that asking is not wanted."""
     interactive = sys.stdin.isatty() and sys.stdout.isatty() and not non_interactive
     if not yes and not interactive:
-        raise UsageError(
-            "--yes or --skip-preview or --preview-only must be passed in to proceed when running in "
-            "non-interactive mode"
-        )
+        raise UsageError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
 
 
 def expect_none(show: Show, *, wanted: bool) -> None:
