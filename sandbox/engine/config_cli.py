@@ -72,7 +72,7 @@ def set_value(
             raise UsageError("--secret and --plaintext exclude each other")
         text = value if value is not None else sys.stdin.read().removesuffix("\n")
         opened = place(cwd, stack, state).open(with_program=False)
-        first, *steps = parse_path(key) if path else [key]
+        first, *steps = parse_path(key) if path else list[str | int]([key])
         full = full_key(opened.project, str(first))
         same = [raw for raw in opened.file.config if full_key(opened.project, raw) == full]
         before = [opened.file.config.pop(raw) for raw in same]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import astuple
 
 import pytest
@@ -10,7 +11,7 @@ from tests.faults.trials import FULL, NAME, Trials, Tried
 
 
 @pytest.fixture
-def trials(record_property: pytest.RecordProperty) -> Trials:
+def trials(record_property: Callable[[str, object], None]) -> Trials:
     """The trials of the test's fault."""
     return Trials(lambda tried: record_property(NAME, astuple(tried)))
 
