@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from recordings.hosts import Hosts
 from recordings.backfill.mover import Result
 from recordings.backfill.moves import Move
 from recordings.errors import HmsError
+from recordings.hosts import Hosts
 from tests.faults.trials import Trials
 from tests.unit.backfill_world import PART, Killed, World
 
