@@ -7,12 +7,12 @@ Knows no service and decides nothing (`recordings.reconcile` does).
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from recordings.spool import SpoolFile
 
 _SCHEMA: Final = """
 create table known (
@@ -49,18 +49,11 @@ class Found:
     fresh: bool
 
 
-class Spool:
+class Spool(SpoolFile):
     """The file; use it as a context manager."""
 
     def __init__(self) -> None:
-        self._file = sqlite3.connect("", isolation_level=None)
-        self._file.executescript(f"pragma journal_mode = off; pragma cache_size = -8000; begin; {_SCHEMA}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        super().__init__(_SCHEMA)
 
     def add(self, known: Iterable[Known]) -> None:
         """Keep recordings. Of one that is there already, a place is taken if it had none."""

@@ -6,12 +6,12 @@ million meetings are a million rooms, which do not fit into memory; SQLite keeps
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from recordings.spool import SpoolFile
 
 DIMENSIONS: Final = ("month", "room", "kind", "class")
 _SCHEMA: Final = """
@@ -44,18 +44,11 @@ class Sum:
     seconds: float
 
 
-class Spool:
+class Spool(SpoolFile):
     """The file; use it as a context manager."""
 
     def __init__(self) -> None:
-        self._file = sqlite3.connect("", isolation_level=None)
-        self._file.executescript(f"pragma journal_mode = off; pragma cache_size = -8000; begin; {_SCHEMA}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        super().__init__(_SCHEMA)
 
     def know(self, known: Iterable[Known]) -> None:
         """Keep what is known of places; of two the later counts."""
