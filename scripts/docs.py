@@ -36,6 +36,7 @@ FILES: Final = (
     "docs/security.md",
 )
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SHARED: Final = (("--stack", "--outputs"), ("--dry-run",), ("--json",))
 _PLACE: Final = ("my-bucket", "eu-west-1", "recordings/")
 
 
@@ -65,13 +66,14 @@ def outputs() -> str:
 
 
 def commands() -> str:
-    """Every subcommand of `recordings` with the first line of its help."""
+    """Every subcommand of `recordings` with the first line of its help, and which of the common options it takes."""
     group: Any = get_command(app)
-    rows = [
-        [f"`recordings {name}`", (command.help or "").strip().splitlines()[0]]
-        for name, command in group.commands.items()
-    ]
-    return table(["command", "what it does"], rows)
+    rows = []
+    for name, command in group.commands.items():
+        taken = {option for parameter in command.params for option in parameter.opts}
+        shared = [", ".join(f"`{option}`" for option in options if option in taken) for options in _SHARED]
+        rows.append([f"`recordings {name}`", (command.help or "").strip().splitlines()[0], *shared])
+    return table(["command", "what it does", "stack", "", ""], rows)
 
 
 def policies() -> str:

@@ -1,8 +1,10 @@
 """A stack for one pull request: `pr-NUMBER`, with a bucket of its own, a leased template and an end.
 
-    python -m scripts.pr_stack make --home dev --pool "64f0c0ffee0123456789abcd 64f0c0ffee0123456789abce"
-    pulumi up --stack pr-7
-    python -m scripts.pr_stack down --home dev
+Example: python -m scripts.pr_stack make --number 7 --home dev --pool 64f0c0ffee0123456789abcd
+
+Then: pulumi up --stack pr-7
+
+At its end: python -m scripts.pr_stack down --number 7 --home dev
 
 `make` leases a template of the pool, writes Pulumi.pr-7.yaml after that of the stack `--like` and makes the empty
 stack; run again it does what is left and moves the end. `down` is `scripts.teardown`, then gives the template back. The
@@ -25,6 +27,7 @@ import yaml
 from rich.markup import escape
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, load_outputs, pulumi, run
+from recordings.cli.help import Command, Group
 from recordings.cli.place import open_place
 from recordings.durations import parse_duration
 from recordings.errors import ConfigurationError, UsageError
@@ -40,11 +43,13 @@ from recordings.teardown_waiting import Waiting
 from scripts.github import pull_request, write_outputs, write_summary
 from scripts.teardown import StopOption, WaitOption, show, take_down
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, cls=Group)
 
-HomeOption = Annotated[str, typer.Option(help="The stack that stays, in whose bucket the leases are kept.")]
+HomeOption = Annotated[
+    str, typer.Option(metavar="NAME", help="The stack that stays, in whose bucket the leases are kept.")
+]
 NumberOption = Annotated[
-    int | None, typer.Option(min=1, help="Of the pull request; else that of the one that started the job.")
+    int | None, typer.Option(metavar="N", min=1, help="Of the pull request; else that of the one that started the job.")
 ]
 _SEPARATORS = re.compile(r"[\s,]+")
 
@@ -108,16 +113,24 @@ class Making:
         return configuration(like, self.name, template, self.expires)
 
 
-@app.command("make")
+@app.command("make", cls=Command)
 def make(
     home: HomeOption,
-    pool: Annotated[str, typer.Option(envvar="TEST_TEMPLATES", help="Template ids, apart by space or comma.")],
+    pool: Annotated[
+        str, typer.Option(metavar="IDS", envvar="TEST_TEMPLATES", help="Template ids, apart by space or comma.")
+    ],
     number: NumberOption = None,
-    like: Annotated[str, typer.Option(help="The stack whose configuration it gets, as far as it fits.")] = "dev",
-    expires_in: Annotated[str, typer.Option(envvar="TEST_STACK_LIFE", help="After how long it may be swept.")] = "3d",
+    like: Annotated[
+        str, typer.Option(metavar="NAME", help="The stack whose configuration it gets, as far as it fits.")
+    ] = "dev",
+    expires_in: Annotated[
+        str, typer.Option(metavar="T", envvar="TEST_STACK_LIFE", help="After how long it may be swept.")
+    ] = "3d",
     secrets_provider: Annotated[
         str | None,
-        typer.Option(envvar="PULUMI_SECRETS_PROVIDER", help="As `pulumi stack init` takes it, such as awskms://…"),
+        typer.Option(
+            metavar="URL", envvar="PULUMI_SECRETS_PROVIDER", help="As `pulumi stack init` takes it, such as awskms://…"
+        ),
     ] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -141,7 +154,7 @@ def make(
     run(action, as_json=as_json)
 
 
-@app.command("down")
+@app.command("down", cls=Command)
 def down(
     home: HomeOption,
     number: NumberOption = None,

@@ -29,7 +29,9 @@ from recordings.teardown_waiting import Waiting
 StopOption = Annotated[
     bool, typer.Option("--stop-recordings", help="Stop the recordings that still go into the bucket.")
 ]
-WaitOption = Annotated[str, typer.Option(help="How long to wait for recordings before ending with exit code 4.")]
+WaitOption = Annotated[
+    str, typer.Option(metavar="T", help="How long to wait for recordings before ending with exit code 4.")
+]
 
 
 def teardown(

@@ -26,6 +26,7 @@ from recordings.cli import (
     worker,
 )
 from recordings.cli import list as listing
+from recordings.cli.help import Command, Group
 
 app = typer.Typer(
     name="recordings",
@@ -33,7 +34,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
+    cls=Group,
 )
 for module in (
     adopt,
@@ -57,7 +59,7 @@ for module in (
     download,
     serve,
 ):
-    app.command(module.NAME)(module.command)
+    app.command(module.NAME, cls=Command)(module.command)
 
 
 def main() -> None:

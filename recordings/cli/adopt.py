@@ -26,29 +26,36 @@ NAME: Final = "adopt"
 
 def command(
     stack: Annotated[
-        str, typer.Option("--stack", "-s", help="Stack that shall own the bucket; `pulumi stack init` it.")
+        str,
+        typer.Option("--stack", "-s", metavar="NAME", help="Stack that shall own the bucket; `pulumi stack init` it."),
     ],
-    bucket: Annotated[str, typer.Option(help="Existing bucket to take over.")],
+    bucket: Annotated[str, typer.Option(metavar="BUCKET", help="Existing bucket to take over.")],
     user: Annotated[
         str | None,
-        typer.Option(help="Existing IAM user or service account of 100ms. Default: make one."),
+        typer.Option(metavar="NAME", help="Existing IAM user or service account of 100ms. Default: make one."),
     ] = None,
     user_policy: Annotated[
-        str | None, typer.Option(help="AWS: its inline policy to take over. Default: the only one, or make one.")
+        str | None,
+        typer.Option(metavar="NAME", help="AWS: its inline policy to take over. Default: the only one, or make one."),
     ] = None,
     reader_user: Annotated[
-        str | None, typer.Option(help="Existing IAM user or service account to sign downloads with. Default: make one.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Existing IAM user or service account to sign downloads with. Default: make one."
+        ),
     ] = None,
     reader_policy: Annotated[
-        str | None, typer.Option(help="AWS: its inline policy to take over. Default: the only one, or make one.")
+        str | None,
+        typer.Option(metavar="NAME", help="AWS: its inline policy to take over. Default: the only one, or make one."),
     ] = None,
     prefix: Annotated[
-        str | None, typer.Option(help="Where recordings lie in it, ending in '/'. Default: as configured.")
+        str | None,
+        typer.Option(metavar="PREFIX", help="Where recordings lie in it, ending in '/'. Default: as configured."),
     ] = None,
     accept: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Go on in spite of this finding; repeat it for several.")
     ] = None,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="The Pulumi project's folder.")] = Path(),
+    cwd: Annotated[Path, typer.Option("--cwd", "-C", metavar="DIR", help="The Pulumi project's folder.")] = Path(),
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:

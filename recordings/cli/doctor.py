@@ -50,7 +50,9 @@ def command(
     outputs: OutputsOption = None,
     origin: Annotated[
         list[str] | None,
-        typer.Option(help="Web origin to see CORS from; repeat it. Default: those that the stack declares."),
+        typer.Option(
+            metavar="URL", help="Web origin to see CORS from; repeat it. Default: those that the stack declares."
+        ),
     ] = None,
     url: Annotated[
         str | None,

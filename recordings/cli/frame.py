@@ -25,7 +25,8 @@ from recordings.outputs import StackOutputs
 from recordings.plans import Plan, Step
 
 StackOption = Annotated[
-    str | None, typer.Option("--stack", "-s", help="Stack whose outputs to use: `pulumi stack output` is run for it.")
+    str | None,
+    typer.Option("--stack", "-s", metavar="NAME", help="Stack whose outputs to use: `pulumi stack output` is run."),
 ]
 OutputsOption = Annotated[
     str | None,

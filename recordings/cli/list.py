@@ -21,7 +21,7 @@ def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
     room: Annotated[str | None, typer.Option(help="Only recordings of this room.", metavar="ID")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="How many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List recordings, newest first: id, room, time, length, size, whose storage.

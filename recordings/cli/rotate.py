@@ -44,7 +44,7 @@ class Wish:
 
 
 def command(
-    stack: Annotated[str, typer.Option("--stack", "-s", help="Stack whose key to rotate.")],
+    stack: Annotated[str, typer.Option("--stack", "-s", metavar="NAME", help="Stack whose key to rotate.")],
     reader: Annotated[
         bool, typer.Option("--reader", help="Rotate the key that signs downloads, not the one of 100ms.")
     ] = False,
@@ -53,7 +53,10 @@ def command(
     ] = False,
     overlap: Annotated[
         str | None,
-        typer.Option(help="How long URLs of the old key go on working. Default: as long as one can live, 72h or more."),
+        typer.Option(
+            metavar="T",
+            help="How long URLs of the old key go on working. Default: as long as one can live, 72h or more.",
+        ),
     ] = None,
     advance: Annotated[
         bool,
@@ -65,7 +68,7 @@ def command(
     no_deploy: Annotated[
         bool, typer.Option("--no-deploy", help="Change the stack's file alone: a pipeline of yours runs `up`.")
     ] = False,
-    cwd: Annotated[Path, typer.Option("--cwd", "-C", help="The Pulumi project's folder.")] = Path(),
+    cwd: Annotated[Path, typer.Option("--cwd", "-C", metavar="DIR", help="The Pulumi project's folder.")] = Path(),
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -33,9 +33,11 @@ def command(
     allow_all: Annotated[
         bool, typer.Option("--allow-all", help="Allow everything to everybody on this machine; loopback only.")
     ] = False,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8080,
-    expires: Annotated[str, typer.Option(help="How long a download URL works: 30s, 15m, 1h, at most 7d.")] = "1h",
+    expires: Annotated[
+        str, typer.Option(metavar="T", help="How long a download URL works: 30s, 15m, 1h, at most 7d.")
+    ] = "1h",
 ) -> None:
     """Serve the download endpoint, the list, the page and 100ms' webhook beside a back end.
 

@@ -19,21 +19,28 @@ def command(
     key_or_path: Annotated[
         str,
         typer.Argument(
+            metavar="KEY_OR_PATH",
             help="Key in the stack's bucket, or a path as 100ms reports it: s3://bucket/prefix/….mp4, there or in a "
-            "former bucket."
+            "former bucket.",
         ),
     ],
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    expires: Annotated[str, typer.Option(help="How long the URL works: 30s, 15m, 1h, at most 7d.")] = "1h",
-    filename: Annotated[str | None, typer.Option(help="Name under which a browser saves the download.")] = None,
-    content_type: Annotated[str | None, typer.Option(help="Content type that the answer shall have.")] = None,
+    expires: Annotated[str, typer.Option(metavar="T", help="How long the URL works: 30s, 15m, 1h, at most 7d.")] = "1h",
+    filename: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name under which a browser saves the download.")
+    ] = None,
+    content_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Content type that the answer shall have.")
+    ] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Do not ask whether the recording exists.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sign a download URL for a recording, with the reader's key.
 
     The URL is a secret: whoever has it can download until it expires.
+
+    Example: recordings sign --stack dev s3://acme-recordings/recordings/beam/ROOM/20260801/Rec-ROOM-1785542400000.mp4
     """
 
     def action() -> None:

@@ -26,15 +26,18 @@ NAME = "test-recording"
 
 
 def command(
-    room: Annotated[str, typer.Option(help="Room to record; nobody else may be recording in it.")],
+    room: Annotated[str, typer.Option(metavar="ID", help="Room to record; nobody else may be recording in it.")],
     stack: StackOption = None,
     outputs: OutputsOption = None,
     meeting_url: Annotated[
-        str | None, typer.Option(help="Page that 100ms' browser joins; needed for templates made by API.")
+        str | None,
+        typer.Option(metavar="URL", help="Page that 100ms' browser joins; needed for templates made by API."),
     ] = None,
-    keep: Annotated[str, typer.Option(help="How long to record.")] = "30s",
-    timeout: Annotated[str, typer.Option(help="How long to wait for delivery, usually 15 to 20 minutes.")] = "45m",
-    resume: Annotated[str | None, typer.Option(metavar="RECORDING_ID", help="Take up an earlier run.")] = None,
+    keep: Annotated[str, typer.Option(metavar="T", help="How long to record.")] = "30s",
+    timeout: Annotated[
+        str, typer.Option(metavar="T", help="How long to wait for delivery, usually 15 to 20 minutes.")
+    ] = "45m",
+    resume: Annotated[str | None, typer.Option(metavar="ID", help="Take up an earlier run.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="If it is not delivered yet, end at once with 4.")] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -42,6 +45,8 @@ def command(
     """Start and stop a recording, wait until 100ms delivers it, then check recording, path and download.
 
     Ends with 4 if it is not delivered in time; `--resume` takes it up again.
+
+    Example: recordings test-recording --stack dev --room 66f0a2c4e8b1d3a5c7f90b12 --keep 1m
     """
 
     def action() -> None:

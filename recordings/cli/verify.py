@@ -31,20 +31,24 @@ def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
     template: Annotated[
-        list[str] | None, typer.Option(help="Template to check; repeat it. Default: `templateIds` of the stack.")
+        list[str] | None,
+        typer.Option("--template", "-t", metavar="ID", help="Template to check; repeat it. Default: the stack's."),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="Writer key slot to prove, blue or green. Default: the registered one.")
+        str | None,
+        typer.Option(metavar="SLOT", help="Writer key slot to prove, blue or green. Default: the registered one."),
     ] = None,
-    wait: Annotated[str, typer.Option(help="How long to wait for new keys to become usable.")] = show_duration(
-        PATIENCE
-    ),
+    wait: Annotated[
+        str, typer.Option(metavar="T", help="How long to wait for new keys to become usable.")
+    ] = show_duration(PATIENCE),
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Prove the bucket, the keys, CORS, denials and templates by using them; remove what that wrote.
 
     Needs the stack's outputs; HMS_ACCESS_KEY and HMS_APP_SECRET for the templates; the operator's login to clean up.
+
+    Example: recordings verify --stack dev --template 63188115d11d6db790c73c60
     """
 
     def action() -> None:

@@ -46,9 +46,9 @@ def command(
     since: Annotated[
         str, typer.Option(help="Watch recordings since then: 1d, 12h, or a day or time (UTC).", metavar="T")
     ] = "1d",
-    late: Annotated[str, typer.Option(help="How long after its end a recording may take to arrive.")] = show_duration(
-        LATE
-    ),
+    late: Annotated[
+        str, typer.Option(metavar="T", help="How long after its end a recording may take to arrive.")
+    ] = show_duration(LATE),
     metrics: Annotated[
         Path | None, typer.Option(help="Write OpenMetrics text there, in one step.", metavar="FILE")
     ] = None,
