@@ -23,7 +23,7 @@ from recordings.backfill.mover import Mover, Outcome, Result
 from recordings.backfill.moves import Move, find
 from recordings.backfill.planning import Workshop
 from recordings.backfill.queue import TASK, opened, prepare, queue_of
-from recordings.errors import CheckFailedError, NotDueError, RecordingsError
+from recordings.errors import CheckFailedError, ConflictError, NotDueError, ObjectNotFoundError, RecordingsError
 from recordings.paths import Home
 
 JOBS_AT_ONCE: Final = 4
@@ -32,6 +32,8 @@ _TRIES: Final = 8
 _LONGEST_WAIT: Final = 900
 _POLL: Final = 2.0
 _OPEN: Final = ("todo", "doing")
+_HOPELESS: Final = (CheckFailedError, ConflictError, ObjectNotFoundError)
+"""Another try changes nothing: it is told at once, while there are days left."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ class _Again(procrastinate.BaseRetryStrategy):
             return None
         if isinstance(exception.cause, NotDueError):
             return procrastinate.RetryDecision(retry_at=max(exception.cause.until, datetime.now(UTC)))
-        if not is_tried_again(job.attempts):
+        if not is_tried_again(exception.cause, job.attempts):
             return None
         wait = min(_LONGEST_WAIT, 2 ** (job.attempts + 1))
         return procrastinate.RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
 
 
-def is_tried_again(attempts: int) -> bool:
-    """Whether a job that failed after this many earlier tries gets another."""
-    return attempts + 1 < _TRIES
+def is_tried_again(error: RecordingsError, attempts: int) -> bool:
+    """Whether a job that failed so, after this many earlier tries, gets another."""
+    return attempts + 1 < _TRIES and not isinstance(error, _HOPELESS)
 
 
 class Worker:
@@ -151,7 +153,7 @@ class Worker:
                     if outcome.error is not None:
                         raise outcome.error
             except RecordingsError as error:
-                again = isinstance(error, NotDueError) or self._ending.is_set() or is_tried_again(context.job.attempts)
+                again = isinstance(error, NotDueError) or is_tried_again(error, context.job.attempts)
                 until = f"; 100ms deletes it after {last_day}" if last_day else ""
                 self._ended(Ended(asset_id, outcome, f"{error}{until}", again))
                 raise JobError(error) from None

@@ -19,6 +19,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from recordings.hms_auth import is_loopback
 from recordings.hosts import Hosts, Origin
 
 CONNECT_SECONDS: Final = 10.0
@@ -242,8 +243,8 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _proxy(origin: Origin) -> tuple[str, int] | None:
-    """What the environment names for this origin; never for one without TLS."""
-    if origin.scheme != "https" or proxy_bypass(origin.host):
+    """What the environment names for this origin; never for one without TLS or on this machine."""
+    if origin.scheme != "https" or is_loopback(origin.host) or proxy_bypass(origin.host):
         return None
     parts = urlsplit(getproxies().get("https", ""))
     return (parts.hostname, parts.port or 8080) if parts.hostname else None
