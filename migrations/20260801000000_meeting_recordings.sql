@@ -93,7 +93,7 @@ begin
   select string_agg(distinct quote_literal(left(storage_provider, 40)), ', '), count(*) into names, amount
     from public.meeting_recordings where storage_provider not in ('100ms', 's3', 'gcs');
   if amount > 0 then
-    raise exception '% rows of public.meeting_recordings have a storage_provider that is none: %',
+    raise exception 'public.meeting_recordings has a storage_provider that is none, in % of its rows: %',
       amount, left(names, 200) using hint = 'Legal are 100ms, s3 and gcs. Change those rows; nothing was changed';
   end if;
   if not there.has_default then

@@ -1,4 +1,4 @@
-"""Times, lengths and sizes as people read them, on the page and in tables."""
+"""Times, lengths, sizes and counts as people read them, on the page and in tables."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def size(octets: int | None) -> str:
             break
         amount /= 1000
     return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """`1 room`, `1,234 rooms`; `things` is the plural where it is not `thing` with an s."""
+    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"

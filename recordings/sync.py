@@ -18,6 +18,7 @@ from recordings.errors import RecordingsError
 from recordings.hms_models import RecordingAsset
 from recordings.hms_wire import PAGE
 from recordings.paths import Home
+from recordings.shown import counted
 
 BATCH: Final = 5 * PAGE
 """Rows a transaction: five pages of 100ms' list."""
@@ -83,7 +84,8 @@ def sync(
         if batch:
             flush()
     except RecordingsError as error:
-        error.add_note(f"{tally.read - len(batch)} recordings are in the database: run the command again for the rest")
+        done = counted(tally.read - len(batch), "recording")
+        error.add_note(f"{done} went into the database: run the command again for the rest")
         raise
     return tally
 

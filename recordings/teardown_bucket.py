@@ -13,7 +13,7 @@ from typing import Final
 
 from recordings.outputs import StackOutputs
 from recordings.policies import OPERATOR_PREFIX
-from recordings.shown import size
+from recordings.shown import counted, size
 from recordings.stores.base import ObjectVersion, Store
 
 BATCH: Final = 1000
@@ -29,7 +29,8 @@ class Contents:
     others: int
 
     def __str__(self) -> str:
-        return f"{self.recordings:,} versions of recordings ({size(self.octets)}), {self.others:,} other versions"
+        held, others = counted(self.recordings, "version"), counted(self.others, "other version")
+        return f"{held} of recordings ({size(self.octets)}), {others}"
 
 
 def contents(store: Store, outputs: StackOutputs) -> Contents:

@@ -22,6 +22,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, pulumi, run
 from recordings.cli.place import open_place
 from recordings.durations import parse_duration
+from recordings.shown import counted
 from recordings.stacks import Stacks
 from recordings.teardown import Target, Teardown, Wish, check_named, look
 from recordings.teardown_waiting import Waiting
@@ -109,7 +110,7 @@ def show(frame: Frame, name: str, target: Target | None, steps: Sequence[str], *
         if target is None:
             out.print(f"stack {escape(name)} does not exist: nothing to do")
         elif dry_run:
-            out.print(f"stack {escape(name)}: {len(steps)} steps, none of them run (dry run)")
+            out.print(f"stack {escape(name)}: {counted(len(steps), 'step')}, none run (dry run)")
             for reason in target.must_be_named:
                 out.print(f"it would have to be named (--confirm {escape(target.name)}): {escape(reason)}")
         else:

@@ -27,7 +27,7 @@ from recordings.hms_auth import HmsCredentials
 from recordings.memory import Memory
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
-from recordings.shown import size
+from recordings.shown import counted, size
 from recordings.stores import Identity, open_store
 
 NAME = "backfill"
@@ -115,7 +115,9 @@ def _enqueue(frame: Frame, workshop: Workshop, found: Found) -> None:
         from recordings.backfill.queue import enqueue
         from recordings.database import database_url
     queued = enqueue(database_url(os.environ), workshop.outputs, found.moves)
-    text = f"{queued:,} jobs enqueued, {len(found.moves) - queued:,} were in the queue; run `recordings worker`"
+    text = (
+        f"{counted(queued, 'job')} enqueued, {len(found.moves) - queued:,} were in the queue; run `recordings worker`"
+    )
     frame.result({"enqueued": queued, "queued": len(found.moves) - queued}, lambda out: out.print(escape(text)))
 
 
@@ -186,6 +188,8 @@ def _summary(found: Found, tally: Tally, *, dry_run: bool) -> str:
     total = sum(move.asset.size or 0 for move in found.moves)
     others = f"{found.ours:,} of the last 15 days are in the bucket, {found.elsewhere:,} in other buckets of yours"
     if dry_run:
-        return f"{len(found.moves):,} recordings to move, {size(total)}; {others} (dry run: nothing moved)"
+        return f"{counted(len(found.moves), 'recording')} to move, {size(total)}; {others} (dry run: nothing moved)"
     moved, there, failed = tally.count(Result.MOVED), tally.count(Result.THERE), len(tally.failed)
-    return f"{moved:,} recordings moved ({size(tally.size)}), {there:,} were there, {failed:,} failed; {others}"
+    return (
+        f"{counted(moved, 'recording')} moved ({size(tally.size)}), {there:,} were there, {failed:,} failed; {others}"
+    )

@@ -27,6 +27,7 @@ from recordings.hms import HmsClient
 from recordings.hms_auth import DEFAULT_API_URL, HmsCredentials
 from recordings.outputs import StackOutputs
 from recordings.retry import RetryPolicy
+from recordings.shown import counted
 from recordings.stores import Identity, open_store
 from recordings.verification import http_client
 
@@ -40,7 +41,7 @@ _STYLES: Final = {
     Severity.NOT_CHECKED: "cyan",
     Severity.FINE: "green",
 }
-_PLURALS: Final = {Severity.FAULT: "fault(s)", Severity.WARNING: "warning(s)"}
+_COUNTED: Final = (Severity.FAULT, Severity.WARNING)
 _POLICY: Final = RetryPolicy(attempts=5, budget=60.0)
 """Whoever looks for a fault waits no quarter of an hour for a service that is down: that is the finding."""
 
@@ -121,7 +122,7 @@ def report(frame: Frame, found: list[Finding], *, everything: bool, strict: bool
     """Print the table; ends the process with 1 if something is wrong, with --strict also if it was not checked."""
     counts = {severity: sum(one.severity is severity for one in found) for severity in Severity}
     rows = [one for one in found if everything or one.severity is not Severity.FINE]
-    summary = ", ".join(f"{count:,} {_PLURALS.get(severity, severity)}" for severity, count in counts.items() if count)
+    summary = ", ".join(_told(severity, count) for severity, count in counts.items() if count)
 
     def show(out: Console) -> None:
         if rows:
@@ -133,6 +134,10 @@ def report(frame: Frame, found: list[Finding], *, everything: bool, strict: bool
     frame.result({**data, "findings": [asdict(one) for one in found]}, show)
     if counts[Severity.FAULT] or (strict and counts[Severity.NOT_CHECKED]):
         raise SystemExit(CheckFailedError.exit_code)
+
+
+def _told(severity: Severity, count: int) -> str:
+    return counted(count, severity.value) if severity in _COUNTED else f"{count:,} {severity.value}"
 
 
 def _row(one: Finding) -> tuple[str, ...]:

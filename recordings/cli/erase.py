@@ -25,7 +25,7 @@ from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
-from recordings.shown import size
+from recordings.shown import counted, size
 from recordings.stores import Identity, Store, open_source, open_store
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _open(outputs: StackOutputs, frame: Frame, *, former: bool) -> Iterator[tupl
 def _confirm(frame: Frame, target: Target, erasure: Erasure) -> None:
     """Have the id typed. Raises UsageError for any other text, and where nobody can type."""
     for step in erasure.plan.steps:
-        frame.tell(f"will: {step.title}")
+        frame.tell(f"would: {step.title}")
     if not is_terminal():
         raise UsageError(
             f"erasing {target} cannot be undone: look with --dry-run, then give --yes. Nothing was changed"
@@ -164,9 +164,8 @@ def _report(frame: Frame, target: Target, erasure: Erasure, steps: list[str], *,
 def _show(out: Console, erasure: Erasure, steps: list[str]) -> None:
     said = erasure.receipt
     if said is None:
-        out.print(
-            f"{len(steps)} steps, {erasure.versions:,} versions, {size(erasure.bytes)} (dry run: nothing changed)"
-        )
+        versions = f"{counted(erasure.versions, 'version')}, {size(erasure.bytes)}"
+        out.print(f"{counted(len(steps), 'step')}, {versions} (dry run: nothing changed)")
         return
     removed = said["removed"]
     table = Table("removed", "objects", "versions", "size", box=None, pad_edge=False)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, run
 from recordings.errors import UsageError
 from recordings.extras import needs
+from recordings.shown import counted
 
 NAME = "migrate"
 
@@ -52,5 +53,5 @@ def command(
 
 
 def _summary(out: Console, count: int, *, dry_run: bool) -> None:
-    what = "nothing to do: the database is as it should be" if not count else f"{count} changes"
+    what = "nothing to do: the database is as it should be" if not count else counted(count, "change")
     out.print(escape(f"{what}{' (dry run: rolled back)' if dry_run and count else ''}"))

@@ -20,6 +20,7 @@ from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
+from recordings.shown import counted
 from recordings.stores import ObjectInfo, open_source
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def counting(frame: Frame) -> Iterator[Callable[[Findings], None]]:
         task = bar.add_task("asking 100ms", total=None)
 
         def tick(found: Findings) -> None:
-            bar.update(task, description=f"{found.assets:,} recordings at 100ms, {found.objects:,} objects")
+            bar.update(
+                task, description=f"{counted(found.assets, 'recording')} at 100ms, {counted(found.objects, 'object')}"
+            )
 
         yield tick
 
@@ -94,7 +97,8 @@ def report(frame: Frame, found: Findings, *, fixed: bool) -> None:
                 remedy = "done" if fixed and gap in FIXED else means.remedy
                 table.add_row(gap, means.database, means.bucket, means.hms, f"{found.counts[gap]:,}", remedy)
             out.print(table)
-        looked = f"{found.assets:,} recordings at 100ms, {found.objects:,} objects, {found.rows:,} rows"
+        looked = f"{counted(found.assets, 'recording')} at 100ms, {counted(found.objects, 'object')}"
+        looked += f", {counted(found.rows, 'row')}"
         out.print(f"{looked}: {'nothing missing' if not left else f'{left:,} to look at'}")
 
     for gap in gaps:

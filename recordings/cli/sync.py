@@ -20,6 +20,7 @@ from recordings.extras import needs
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
 from recordings.paths import Home
+from recordings.shown import counted
 
 if TYPE_CHECKING:
     from recordings.sync import Tally
@@ -87,7 +88,7 @@ def counting(frame: Frame) -> Iterator[Callable[[Tally], None]]:
 
         def tick(tally: Tally) -> None:
             rate = tally.read / (bar.tasks[0].elapsed or 1.0)
-            bar.update(task, description=f"{tally.read:,} recordings, {rate:,.0f} a second")
+            bar.update(task, description=f"{counted(tally.read, 'recording')}, {rate:,.0f} a second")
 
         yield tick
 
@@ -103,10 +104,10 @@ def report(frame: Frame, tally: Tally, *, dry_run: bool) -> None:
 
     def show(out: Console) -> None:
         out.print(
-            f"{tally.read:,} recordings read: {standing['ours']:,} in the stack's bucket, "
+            f"{counted(tally.read, 'recording')} read: {standing['ours']:,} in the stack's bucket, "
             f"{standing['elsewhere']:,} elsewhere, {standing['unknown']:,} with an unknown path"
         )
-        done = f"{written.added:,} rows added, {written.changed:,} changed, {written.same:,} as they were"
+        done = f"{counted(written.added, 'row')} added, {written.changed:,} changed, {written.same:,} as they were"
         out.print(escape(f"{done}{' (dry run: nothing written)' if dry_run else ''}"))
 
     result = {"read": tally.read, "older": tally.older, **standing, "rows": rows, "dryRun": dry_run}

@@ -24,7 +24,7 @@ from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
-from recordings.shown import size
+from recordings.shown import counted, size
 from recordings.stores import Identity, Store, open_store
 from recordings.usage.chart import chart
 from recordings.usage.count import Totals, Usage, as_json, count, hours
@@ -111,14 +111,16 @@ def _counting(frame: Frame) -> Iterator[Callable[[Totals], None]]:
         task = bar.add_task("reading what is known of recordings", total=None)
 
         def tick(totals: Totals) -> None:
-            bar.update(task, description=f"{totals.objects + totals.old_versions:,} versions, {size(totals.bytes)}")
+            bar.update(
+                task, description=f"{counted(totals.objects + totals.old_versions, 'version')}, {size(totals.bytes)}"
+            )
 
         yield tick
 
 
 def _picture(home: Home, used: Usage) -> str:
     totals = used.totals
-    note = f"{totals.objects:,} objects, {size(totals.bytes)}, and {size(totals.old_bytes)} of old versions"
+    note = f"{counted(totals.objects, 'object')}, {size(totals.bytes)}, and {size(totals.old_bytes)} of old versions"
     return chart(f"Recordings in {home.path(home.prefix)}", used.months_by_kind, note)
 
 
@@ -159,9 +161,9 @@ def _report(frame: Frame, outputs: StackOutputs, used: Usage, cost: Cost, source
 def _show(out: Console, used: Usage, cost: Cost, coming: Sequence[dict[str, Any]]) -> None:
     totals = used.totals
     out.print(
-        f"{totals.objects:,} objects, {size(totals.bytes)}, {totals.seconds / 3600:,.1f} hours (of {totals.timed:,} "
-        f"whose length is known); {totals.old_versions:,} old versions, {size(totals.old_bytes)}; "
-        f"{used.uploads:,} unfinished uploads"
+        f"{counted(totals.objects, 'object')}, {size(totals.bytes)}, {totals.seconds / 3600:,.1f} hours "
+        f"(of {totals.timed:,} whose length is known); {counted(totals.old_versions, 'old version')}, "
+        f"{size(totals.old_bytes)}; {counted(used.uploads, 'unfinished upload')}"
     )
     for name, sums in (("month", used.months), ("kind", used.kinds), ("storage class", used.classes)):
         _table(out, name, sums)
@@ -180,7 +182,7 @@ def _table(out: Console, name: str, sums: Sequence[Sum], *, more: int = 0) -> No
     out.print()
     out.print(table)
     if more > 0:
-        out.print(f"and {more:,} {name}s more")
+        out.print(f"and {counted(more, name)} more")
 
 
 def _show_retention(out: Console, used: Usage, coming: Sequence[dict[str, Any]]) -> None:
@@ -197,9 +199,9 @@ def _show_retention(out: Console, used: Usage, coming: Sequence[dict[str, Any]])
         table.add_row(day, entry["end"], f"{entry['objects']:,}", size(entry["bytes"]))
     out.print(table)
     if len(coming) > _DAYS:
-        out.print(f"and {len(coming) - _DAYS:,} days more, until {coming[-1]['day']}")
+        out.print(f"and {counted(len(coming) - _DAYS, 'day')} more, until {coming[-1]['day']}")
     if soft := used.retention.guards.soft_delete.days:
-        out.print(f"what is removed is kept, and billed, {soft} days more (soft delete)")
+        out.print(f"what is removed is kept, and billed, {counted(soft, 'day')} more (soft delete)")
 
 
 def _show_cost(out: Console, cost: Cost) -> None:

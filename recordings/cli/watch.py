@@ -27,7 +27,7 @@ from recordings.extras import needs
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
-from recordings.shown import moment
+from recordings.shown import counted, moment
 from recordings.stores import Identity, open_store
 from recordings.verification import http_client
 from recordings.watch import LATE, Report, State, Watched, Window
@@ -168,4 +168,4 @@ def _counting(frame: Frame) -> Iterator[Callable[[int], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=frame.story, transient=True, disable=not frame.story.is_terminal) as bar:
         task = bar.add_task("asking 100ms", total=None)
-        yield lambda count: bar.update(task, description=f"{count:,} recordings looked for in the bucket")
+        yield lambda seen: bar.update(task, description=f"{counted(seen, 'recording')} looked for in the bucket")

@@ -13,7 +13,7 @@ from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, 
 from recordings.durations import parse_duration
 from recordings.errors import CheckFailedError, UsageError
 from recordings.extras import needs
-from recordings.shown import size
+from recordings.shown import counted, size
 
 if TYPE_CHECKING:
     from recordings.worker import Ended
@@ -82,7 +82,7 @@ def _report(frame: Frame, seen: list[Ended]) -> None:
         "alreadyThere": len(seen) - len(done) - len(failed),
         "failed": [{"recording": each.asset_id, "reason": each.reason} for each in failed],
     }
-    text = f"{len(done):,} recordings moved, {result['alreadyThere']:,} were there, {len(failed):,} failed"
+    text = f"{counted(len(done), 'recording')} moved, {result['alreadyThere']:,} were there, {len(failed):,} failed"
     frame.result(result, lambda out: out.print(escape(text)))
     if failed:
         raise SystemExit(CheckFailedError.exit_code)

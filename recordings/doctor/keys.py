@@ -26,6 +26,7 @@ from recordings.errors import (
     OrganisationPolicyError,
 )
 from recordings.outputs import KeySlot, KeyStatus, StackOutputs, StorageProvider
+from recordings.shown import counted
 from recordings.stores import AccessKey, open_store
 from recordings.verification.checks import CREDENTIALS, FORBIDDEN, NotRun
 from recordings.verification.context import VERIFY_FOLDER
@@ -92,13 +93,17 @@ def judge(role: Role, issued: Iterable[IssuedKey], now: datetime, select: str) -
     for key in there.values():
         age, title = now - key.created, f"age of the {role.name}'s key {key.id}"
         if key.active and age > MAX_AGE:
-            seen = f"{age.days} days old, {_use(key)}; {MAX_AGE.days} days are the limit"
+            seen = f"{counted(age.days, 'day')} old, {_use(key)}; {MAX_AGE.days} days are the limit"
             yield Finding("key-age", title, Severity.WARNING, seen, rotate)
         elif key.active and key.use_is_known and age > UNUSED and now - (key.last_used or key.created) > UNUSED:
             seen = f"{_use(key)}: does anybody need it?"
             yield Finding("key-age", title, Severity.WARNING, seen, f"see who should, or {rotate}")
         else:
-            yield fine("key-age", title, f"{'active' if key.active else 'inactive'}, {age.days} days old, {_use(key)}")
+            yield fine(
+                "key-age",
+                title,
+                f"{'active' if key.active else 'inactive'}, {counted(age.days, 'day')} old, {_use(key)}",
+            )
 
 
 def _against_slots(role: Role, there: Mapping[str, IssuedKey], select: str) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from recordings.hms_wire import PAGE
 from recordings.paths import Home
 from recordings.reconcile import Findings as Gaps
 from recordings.reconcile import Gap, Rows, reconcile
+from recordings.shown import counted
 from recordings.stores import ObjectInfo, Store, open_source
 from recordings.watch_reasons import reasons
 
@@ -112,14 +113,14 @@ def judge(gaps: Gaps, select: str, *, with_rows: bool) -> Iterator[Finding]:
         things = (*named[Gap.NO_OBJECT], *named[Gap.LOST])
         yield Finding("object-missing", MISSING, Severity.FAULT, f"{lost:,} are not there", repair, things)
     else:
-        yield fine("object-missing", MISSING, f"{gaps.assets:,} recordings, {gaps.objects:,} objects")
+        yield fine("object-missing", MISSING, f"{counted(gaps.assets, 'recording')}, {counted(gaps.objects, 'object')}")
     if unknown := count[Gap.NO_RECORDING]:
         than = "no recording and no row" if with_rows else "no recording (the database was not asked)"
         repair = f"recordings reconcile {select} names all; see who put them there"
-        seen = f"{unknown:,} objects that {than} names"
+        seen = f"{counted(unknown, 'object')} that {than} names"
         yield Finding("object-unknown", UNKNOWN, Severity.WARNING, seen, repair, tuple(named[Gap.NO_RECORDING]))
     else:
-        yield fine("object-unknown", UNKNOWN, f"{gaps.objects:,} objects")
+        yield fine("object-unknown", UNKNOWN, counted(gaps.objects, "object"))
     if not with_rows:
         return
     rows = {gap: count[gap] for gap in (Gap.NO_ROW, Gap.OTHER_ROW) if count[gap]}
@@ -129,7 +130,7 @@ def judge(gaps: Gaps, select: str, *, with_rows: bool) -> Iterator[Finding]:
         things = tuple(name for gap in rows for name in named[gap])
         yield Finding("row-missing", ROWS, Severity.WARNING, seen, repair, things)
     else:
-        yield fine("row-missing", ROWS, f"{gaps.rows:,} rows")
+        yield fine("row-missing", ROWS, counted(gaps.rows, "row"))
 
 
 def _walked(patient: Patient, walk: Walk, facts: AssetFacts) -> Iterator[Finding]:

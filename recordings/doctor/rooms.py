@@ -18,6 +18,7 @@ from recordings.hms import HmsClient
 from recordings.hms_models import Room
 from recordings.outputs import StackOutputs
 from recordings.redact import redact
+from recordings.shown import counted
 
 TITLE: Final = "storage of rooms"
 WEBHOOK: Final = "webhooks of rooms"
@@ -80,7 +81,9 @@ def judge_storage(facts: RoomFacts, select: str) -> Iterator[Finding]:
         yield Finding("room-storage", "keys of rooms", Severity.WARNING, seen, repair, shown(facts.here))
     if not facts.elsewhere and not facts.here:
         yield fine(
-            "room-storage", TITLE, f"{facts.seen:,} rooms, {facts.current:,} with this bucket as their own, up to date"
+            "room-storage",
+            TITLE,
+            f"{counted(facts.seen, 'room')}, {facts.current:,} with this bucket as their own, up to date",
         )
 
 
@@ -91,7 +94,7 @@ def judge_webhooks(facts: RoomFacts, select: str) -> Iterator[Finding]:
         webhook_repair = f"point them at `recordings serve`; else recordings sync {select} --since 2d, on a schedule"
         yield Finding("room-webhook", WEBHOOK, Severity.WARNING, seen, webhook_repair, shown(facts.webhooks))
     else:
-        yield fine("room-webhook", WEBHOOK, f"{facts.seen:,} rooms, none with a webhook of its own")
+        yield fine("room-webhook", WEBHOOK, f"{counted(facts.seen, 'room')}, none with a webhook of its own")
 
 
 def _note(room: Room, outputs: StackOutputs, facts: RoomFacts) -> None:

@@ -24,7 +24,7 @@ from recordings.erasure.target import Hms, Target, survey
 from recordings.errors import CheckFailedError, CredentialsError, StoreError
 from recordings.paths import Home
 from recordings.plans import Plan, Step
-from recordings.shown import size
+from recordings.shown import counted, size
 from recordings.stores.base import ObjectVersion, Store, Upload
 
 BATCH: Final = 500
@@ -129,7 +129,8 @@ class _Run:
         scope = self._scope
         details = [f"room {scope.target.id}: what was recorded until {scope.until:%Y-%m-%d %H:%M:%S} UTC"]
         yield Step(
-            f"leave tombstones: {scope.target}, {len(scope.jobs)} recordings, {len(scope.assets)} recording assets",
+            f"leave tombstones: {scope.target}, {counted(len(scope.jobs), 'recording')}, "
+            f"{counted(len(scope.assets), 'recording asset')}",
             self._begin,
             details if scope.target.kind.value == "room" else (),
         )
@@ -140,7 +141,7 @@ class _Run:
             if pile.versions:
                 yield Step(_removal(pile), partial(self._remove, pile), list(_listed(pile)))
         yield Step("look again, and remove what came meanwhile", self._look_again)
-        yield Step(f"delete {scope.rows} rows of public.meeting_recordings", self._delete_rows)
+        yield Step(f"delete {counted(scope.rows, 'row')} of public.meeting_recordings", self._delete_rows)
         yield Step("keep the receipt", partial(self._end, erasure))
 
     def _begin(self) -> None:
@@ -218,14 +219,14 @@ class _Run:
 
 def _removal(pile: Pile) -> str:
     keys = {version.key for version in pile.versions}
-    return f"remove {len(keys)} objects for good from {pile.home.path('')}: {_amount(pile.versions)}"
+    return f"remove {counted(len(keys), 'object')} for good from {pile.home.path('')}: {_amount(pile.versions)}"
 
 
 def _amount(versions: Sequence[ObjectVersion]) -> str:
     markers = sum(version.is_marker for version in versions)
     held = len(versions) - markers
-    count = f"{held} version{'' if held == 1 else 's'}" + (f" and {markers} delete markers" if markers else "")
-    return f"{count}, {size(sum(version.size for version in versions))}"
+    beside = f" and {counted(markers, 'delete marker')}" if markers else ""
+    return f"{counted(held, 'version')}{beside}, {size(sum(version.size for version in versions))}"
 
 
 def _listed(pile: Pile) -> Iterator[str]:

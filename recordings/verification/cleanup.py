@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recordings.errors import StoreError
+from recordings.shown import counted
 from recordings.verification.checks import NotRun
 from recordings.verification.context import Context
 
@@ -21,4 +22,4 @@ def cleanup(context: Context) -> str:
             "log in as an operator who may list and delete versions in this bucket and verify "
             "again; else the lifecycle rule on .verify/ takes it away after a day",
         ) from None
-    return f"{removed} versions removed, nothing left"
+    return f"{counted(removed, 'version')} removed, nothing left"

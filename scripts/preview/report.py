@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from policy.model import Finding
+from recordings.shown import counted
 from scripts.preview.changes import Change, Resource
 from scripts.preview.markdown import code, folded, own, table
 from scripts.preview.verdict import Judgement, Verdict
@@ -171,7 +172,7 @@ def _cells(change: Change) -> list[str]:
 def _table(head: Sequence[str], cells: Sequence[Sequence[str]], rows: int) -> list[str]:
     """A table, folded if it is long."""
     lines = _cut(head, cells, rows)
-    return lines if len(cells) <= _FOLDED_FROM else folded(f"{len(cells)} rows", lines)
+    return lines if len(cells) <= _FOLDED_FROM else folded(counted(len(cells), "row"), lines)
 
 
 def _cut(head: Sequence[str], cells: Sequence[Sequence[str]], rows: int) -> list[str]:

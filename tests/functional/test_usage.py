@@ -125,7 +125,7 @@ def test_table_says_it_in_words(stand: Any, tmp_path: Path) -> None:
         "1 unfinished uploads",
         "2026-08",
         "usage-room",
-        "and 1 rooms more",
+        "and 1 room more",
         "removed for good",
         "without a price: the price table has none for STANDARD",
         "0.00 EUR",

@@ -123,4 +123,5 @@ def test_failure_says_how_far_it_came() -> None:
 
     with pytest.raises(HmsUnreachableError) as caught:
         sync(broken(), HOME, Table())
-    assert caught.value.__notes__ == [f"{BATCH} recordings are in the database: run the command again for the rest"]
+    told = f"{BATCH:,} recordings went into the database: run the command again for the rest"
+    assert caught.value.__notes__ == [told]
