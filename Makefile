@@ -49,7 +49,7 @@ test: lint workflows $(NODE_STAMP) ## lint, types, workflows and all tests
 	$(BIN)/python -m pytest -n 2
 
 faults: $(STAMP) ## every fault as often as the list says (FAULTS_SEED repeats a run)
-	FAULTS=all $(BIN)/python -m pytest tests/faults -n 2
+	FAULTS=all $(BIN)/python -m pytest tests/faults tests/functional/test_canaries.py -n 2
 
 bench: $(STAMP) ## print the figures that the README quotes
 	@$(BIN)/python -m sandbox.bench

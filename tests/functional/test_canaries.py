@@ -14,7 +14,7 @@ import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ from recordings.outputs import StackOutputs
 from recordings.web import create_app
 from recordings.webhook_guard import WebhookSettings
 from sandbox.servers import Sandbox
+from tests.faults.trials import NAME, Tried
 from tests.functional.backfill_stand import BackfillStand
 from tests.functional.canaries import Canaries, scanned
 from tests.functional.clients import control
@@ -259,6 +260,7 @@ def test_no_command_shows_a_secret(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Forty secrets and more, every command, every form of its result, every failure, with everything logged."""
     canaries, folder = surroundings, tmp_path / "written"
@@ -292,7 +294,8 @@ def test_no_command_shows_a_secret(
     assert canaries.leaks(spied_pulumi()) == []
     watched.assert_nothing_written()
     assert len(canaries.secrets) >= 40
-    print(f"{len(canaries.secrets)} secrets, {watched.runs} runs")
+    tried = Tried(f"secret canaries, {stand.provider}, {watched.runs} runs", 40, len(canaries.secrets))
+    record_property(NAME, astuple(tried))
 
 
 @dataclass
