@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
+import typer.main
 
 from sandbox.servers import Sandbox
 from sandbox.servers.aws.environment import CLIENT_FILE
@@ -20,6 +22,21 @@ os.environ.update(AWS_CONFIG_FILE=str(CLIENT_FILE), AWS_SHARED_CREDENTIALS_FILE=
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
 """A busy machine is no failure: no test depends on how long an example takes."""
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_once() -> Iterator[None]:
+    """What a process reads or builds once, a process of tests would a thousand times.
+
+    Botocore's descriptions of the services (0.1 s) for each session, and the parsers of all commands (0.05 s) for each
+    that is run. Neither holds anything that a command gives or is given.
+    """
+    from botocore.loaders import create_loader  # after the environment is set: it is read on import
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", functools.cache(create_loader))
+        patch.setattr("typer.testing._get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(scope="session")
