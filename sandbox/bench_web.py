@@ -161,7 +161,7 @@ def _served(sandbox: Sandbox, outputs: str, database: str) -> Iterator[int]:
         process.stdin.write(outputs)
         process.stdin.close()
         try:
-            found = next((line for line in process.stderr if "running on" in line), None)
+            found = next((line for line in process.stderr if "serving on" in line), None)
             if found is None:
                 raise SystemExit("`recordings serve` did not come up")
             yield int(found.partition("127.0.0.1:")[2].split()[0])

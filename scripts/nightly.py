@@ -15,11 +15,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
+from recordings.cli.frame import DryRunOption, Frame, JsonOption
 from recordings.errors import CheckFailedError, NotDueError
+from recordings.plans import Plan, Step
 from scripts.github import fenced, headed, write_summary
 
 LONGEST: Final = 6_000
@@ -39,6 +41,11 @@ class Task:
     def title(self) -> str:
         """As one would type it."""
         return shlex.join(["pulumi" if self.of_pulumi else "recordings", *self.arguments])
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the environment has what it needs."""
+        return not self.needs or bool(os.environ.get(self.needs, "").strip())
 
     def command(self, environ: Mapping[str, str]) -> list[str]:
         """What to run for it."""
@@ -83,13 +90,30 @@ class Outcome:
         words = {0: "fine", NotDueError.exit_code: "nothing due yet"}
         return words.get(self.code, f"**look: ended with {self.code}**")
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """For --json; `said` is what the command printed, both streams."""
+        told = {"command": self.task.title, "exitCode": self.code, "isFine": self.is_fine}
+        return {**told, "seconds": round(self.seconds, 1), "said": self.said}
 
-def nightly(stack: Annotated[str, typer.Option("--stack", "-s", help="The environment's stack.")]) -> None:
+
+def nightly(
+    stack: Annotated[str, typer.Option("--stack", "-s", metavar="NAME", help="The environment's stack.")],
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Run every task on the stack, print the report, and end with 1 if one needs people."""
+    frame = Frame(as_json)
+    if dry_run:
+        steps = [Step(f"{one.title} --stack {stack}", lambda: None) for one in TASKS if one.is_possible]
+        titles = frame.run_plan(Plan(steps), dry_run=True)
+        frame.result({"stack": stack, "steps": titles, "dryRun": True}, lambda _: None)
+        return
     outcomes = [_carry_out(task, stack) for task in TASKS]
     text = as_markdown(stack, outcomes)
     write_summary(text)
-    print(text)
+    result = {"stack": stack, "tasks": [one.data for one in outcomes], "dryRun": False}
+    frame.result(result, lambda out: out.print(text, markup=False))
     if not all(outcome.is_fine for outcome in outcomes):
         raise SystemExit(CheckFailedError.exit_code)
 
@@ -105,7 +129,7 @@ def as_markdown(stack: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _carry_out(task: Task, stack: str) -> Outcome:
-    if task.needs and not os.environ.get(task.needs, "").strip():
+    if not task.is_possible:
         return Outcome(task, None)
     print(f"now: {task.title}", file=sys.stderr, flush=True)
     begun = time.monotonic()

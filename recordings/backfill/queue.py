@@ -13,6 +13,8 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -113,6 +115,33 @@ async def _enqueue(url: SecretStr, queue: str, moves: Sequence[Move]) -> int:
             except exceptions.AlreadyEnqueued:
                 continue
     return made
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A job that waits: the recording asset it is for, and when it may be begun (UTC) if that is not now."""
+
+    asset_id: str
+    not_before: datetime | None = None
+
+
+def waiting(url: SecretStr, outputs: StackOutputs) -> list[Waiting]:
+    """The jobs of a stack that wait, in the order in which workers take them; changes nothing. Raises DatabaseError."""
+    with connect(url) as connection, mapped():
+        if connection.execute(_IS_MADE).fetchone() != (True,):
+            return []  # nobody has enqueued anything yet
+    return asyncio.run(_waiting(url, queue_of(outputs)))
+
+
+async def _waiting(url: SecretStr, queue: str) -> list[Waiting]:
+    async with opened(url) as application:
+        jobs = list(await application.job_manager.list_jobs_async(queue=queue, task=TASK, status="todo"))
+    jobs.sort(key=lambda job: (-job.priority, job.id))
+    now = datetime.now(UTC)
+    return [
+        Waiting(str(job.task_kwargs["asset_id"]), job.scheduled_at if (job.scheduled_at or now) > now else None)
+        for job in jobs
+    ]
 
 
 def queue_of(outputs: StackOutputs) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import ipaddress
+import logging
 import os
+import socket
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,18 +52,58 @@ def command(
     """
 
     def action() -> None:
-        with needs("web"):
-            import uvicorn
         if allow_all and (authorise or not _is_loopback(host)):
             raise UsageError("--allow-all goes with a loopback --host and without --authorise: anybody could download")
         app = _application(load_outputs(stack, outputs), authorise, allow_all=allow_all, expires=expires)
         frame = Frame()
-        frame.tell(f"serving on {host}, port {port or 'any'}; stop with Ctrl-C")
         if not (authorise or allow_all):
             frame.tell("no --authorise: every request is answered with 403", style="yellow")
-        uvicorn.run(app, host=host, port=port, log_level="info", server_header=False, proxy_headers=False)
+        _serve(app, host, port, frame.tell)
 
     run(action)
+
+
+def _serve(app: Starlette, host: str, port: int, tell: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM, telling where, and each request. Raises ConfigurationError for a taken port."""
+    with needs("web"):
+        import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                tell(f"serving on http://{name}:{listener.getsockname()[1]} (stop with Ctrl-C)")
+
+    family, name = (socket.AF_INET6, f"[{host}]") if ":" in host else (socket.AF_INET, host)
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; give another --host or --port"
+        ) from None
+    _tell_logs(tell)
+    with listener, suppress(KeyboardInterrupt):
+        Server(uvicorn.Config(app, log_config=None, server_header=False, proxy_headers=False)).run([listener])
+
+
+class _Story(logging.Handler):
+    """Log lines as lines of the story."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it."""
+        self._tell(self.format(record))
+
+
+def _tell_logs(tell: Callable[[str], None]) -> None:
+    """Of uvicorn's logs: each request, and what goes wrong."""
+    logging.getLogger("uvicorn").addHandler(_Story(tell))
+    logging.getLogger("uvicorn").propagate = False
+    for name, level in (("access", logging.INFO), ("error", logging.WARNING)):
+        logging.getLogger(f"uvicorn.{name}").setLevel(level)
 
 
 def _application(loaded: Any, authorise: str | None, *, allow_all: bool, expires: str) -> Starlette:

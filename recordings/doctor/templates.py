@@ -12,6 +12,8 @@ from recordings.errors import GuardError, HmsNotFoundError
 from recordings.guards import check_customer
 from recordings.hms_models import Template
 from recordings.outputs import StackOutputs
+from recordings.policies import OPERATOR_PREFIX
+from recordings.registration import FOLDER
 from recordings.upload_settings import Settings, Upload, check_form, differences, points_at, upload_of
 
 DASHBOARD: Final = "100ms dashboard, the template's page, Recording"
@@ -19,10 +21,10 @@ _MODES: Final = {"compositeRecording": "composite", "trackRecording": "track", "
 
 
 def looks(patient: Patient) -> list[Look]:
-    """Where each template uploads, and what it records."""
+    """Where each template uploads, and what it records; where the stack names none, each that was registered."""
     ids = patient.outputs.template_ids
     if not ids:
-        return [Look("template", "templates", _none)]
+        return [Look("template", "templates", partial(_registered, patient))]
     found = []
     for id_ in ids:
         found.append(Look("template", f"template {id_}", partial(_upload, patient, id_)))
@@ -118,7 +120,18 @@ def _modes(patient: Patient, id_: str) -> Iterator[Finding]:
     yield from judge_modes(hms.template(id_), hms.template_recordings(id_))
 
 
+def _registered(patient: Patient) -> Iterator[Finding]:
+    """Templates that were registered by name: the bucket remembers each. Raises StoreError."""
+    folder = f"{OPERATOR_PREFIX}{FOLDER}"
+    ids = sorted(info.key.removeprefix(folder) for info in patient.operator.list(folder))
+    if not ids:
+        yield from _none()
+    for id_ in ids:
+        yield from _upload(patient, id_)
+        yield from _modes(patient, id_)
+
+
 def _none() -> Iterator[Finding]:
     repair = "pulumi config set --path 'recordings:templateIds[0]' ID && pulumi up, then recordings register"
-    seen = "the stack names none: 100ms was never told of this bucket, as far as the stack knows"
+    seen = "neither stack nor bucket names one: `recordings register` was not run yet"
     yield Finding("template", "templates", Severity.WARNING, seen, repair)

@@ -18,7 +18,7 @@ from sandbox.demo.witness import trust
 
 _SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.1
-_READY: Final = "running on http://"
+_READY: Final = "serving on http://"
 
 
 class BackEnd:

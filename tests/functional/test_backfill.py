@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -176,14 +177,17 @@ def test_a_worker_killed_in_mid_copy_loses_nothing(s3_stand: BackfillStand, tmp_
 
 
 def test_the_queue_goes_through_a_pooler(s3_stand: BackfillStand) -> None:
-    """Transaction mode: neither session nor setting nor notification is relied on."""
+    """Transaction mode: neither session nor setting nor notification is relied on; a dry run takes no job."""
     kept = s3_stand.keep(1000)[0]
     with pooler(s3_stand.database_url) as port:
         s3_stand.database_url, direct = through(s3_stand.database_url, port), s3_stand.database_url
         assert s3_stand.said("--enqueue")["enqueued"] == 1
-        result = CliRunner(env={"DATABASE_URL": s3_stand.database_url}).invoke(
-            app, ["worker", "--until-empty", "--json", "--outputs", "-"], input=s3_stand.raw
-        )
+        runner, command = CliRunner(env={"DATABASE_URL": s3_stand.database_url}), ["worker", "--json", "--outputs", "-"]
+        for _ in range(2):
+            waiting = runner.invoke(app, [*command, "--dry-run"], input=s3_stand.raw)
+            assert len(json.loads(waiting.stdout)["steps"]) == 1, waiting.output
+        result = runner.invoke(app, [*command, "--until-empty"], input=s3_stand.raw)
         assert result.exit_code == 0, result.output
+        assert json.loads(runner.invoke(app, [*command, "--dry-run"], input=s3_stand.raw).stdout)["steps"] == []
     s3_stand.database_url = direct
     assert s3_stand.whole(kept)

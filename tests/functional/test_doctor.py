@@ -137,6 +137,18 @@ def test_parts_that_are_missing_are_not_checked(scene: Scene) -> None:
 
 
 @ONE
+def test_template_that_was_registered_by_name_is_looked_at(scene: Scene) -> None:
+    """The stack need not name it: the bucket remembers it, and is not said to be unknown to 100ms."""
+    scene.stand.raw["templateIds"] = []
+    assert "was not run yet" in scene.found("--quick")["template", "warning"]
+    template = scene.seed("templates")
+    assert scene.run("register", "--template", template).exit_code == 0
+    found = scene.found("--quick", "--all")
+    assert ("template", "warning") not in found
+    assert template in scene.result.stdout
+
+
+@ONE
 def test_credentials_that_100ms_refuses_are_one_fault(scene: Scene) -> None:
     """Not one for each thing that needs them."""
     found = scene.found(env={"HMS_APP_SECRET": "another-secret-that-is-long-enough-for-hs256"})

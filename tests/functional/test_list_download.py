@@ -130,11 +130,11 @@ def served(place: WebStand, sandbox: Sandbox, *options: str) -> subprocess.Popen
 
 
 def address(process: subprocess.Popen[str]) -> str:
-    """From uvicorn's own line."""
+    """From the line that says so."""
     assert process.stderr is not None
     for line in process.stderr:
-        if "running on" in line:
-            return line.split("running on ")[1].split()[0]
+        if "serving on" in line:
+            return line.split("serving on ")[1].split()[0]
     raise AssertionError("it did not come up")
 
 

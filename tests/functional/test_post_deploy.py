@@ -18,9 +18,12 @@ def _post_deploy(project: Project, *arguments: str, check: bool = True) -> tuple
 
 def test_post_deploy_dry_run(deployed_project: Project) -> None:
     """A dry run names the registration's steps and changes nothing: the next one names the same."""
-    runs = [_post_deploy(deployed_project, "--dry-run") for _ in range(2)]
+    runs = [_post_deploy(deployed_project, "--dry-run", "--json") for _ in range(2)]
     assert "would: register bucket" in runs[0][2]
     assert runs[0] == runs[1]
+    told = json.loads(runs[0][1])
+    assert told["register"]["dryRun"] is True
+    assert told["verify"] is None
 
 
 def test_post_deploy_registers_then_verifies(deployed_project: Project) -> None:
@@ -29,8 +32,10 @@ def test_post_deploy_registers_then_verifies(deployed_project: Project) -> None:
         _, shown, story = _post_deploy(deployed_project)
         assert "now: register bucket" in story
         assert "0 failed, 0 not run" in shown
-        _, again, story = _post_deploy(deployed_project)
-        assert "was registered already" in again
+        _, again, story = _post_deploy(deployed_project, "--json")
+        told = json.loads(again)
+        assert list(told["register"]["templates"].values()) == ["was registered already"]
+        assert told["verify"]["passed"] is True
         assert "now:" not in story
     finally:
         template = deployed_project.env["HMS_TEMPLATE_ID"]

@@ -122,7 +122,7 @@ def test_table_says_it_in_words(stand: Any, tmp_path: Path) -> None:
     for words in (
         "3 objects, 5.0 kB",
         "2 old versions, 1.0 kB",
-        "1 unfinished uploads",
+        "1 unfinished upload",
         "2026-08",
         "usage-room",
         "and 1 room more",
