@@ -90,9 +90,11 @@ class Digest:
                 entry["oldState"]["outputs"] = mask(mark_secrets(former, outputs))
         self.diagnostics()
 
-    def diagnostics(self) -> None:
-        """Print what there is; a run that failed has no further end."""
+    def diagnostics(self, failure: str = "") -> None:
+        """Print what there is; a run that failed has no further end, and `failure` is its last message."""
         with self._lock:
+            if failure:
+                self._messages.append({"message": f"error: {failure}\n", "severity": "error"})
             whole = {
                 "config": dict(self.config),
                 "steps": self._steps,

@@ -130,8 +130,8 @@ class Display:
         if not self._dry_run:
             self._line(f"\nDuration: {max(1, round(time.monotonic() - self._started))}s")
 
-    def diagnostics(self) -> None:
-        """Print the messages so far, by resource."""
+    def diagnostics(self, failure: str = "") -> None:
+        """Print the messages so far, by resource; `failure` itself is told on stderr when the command ends."""
         with self._lock:
             if self._messages:
                 self._line("Diagnostics:")

@@ -94,8 +94,8 @@ def run(show: Show, operation: Callable[[], None]) -> None:
     """Run, and show the messages that a failed run left. Raises EngineError."""
     try:
         operation()
-    except EngineError:
-        show.diagnostics()
+    except EngineError as error:
+        show.diagnostics(str(error))
         raise
 
 

@@ -40,8 +40,8 @@ class Show(Sink, Protocol):
     def end(self, outputs: Properties, former: Properties) -> None:
         """A run ended; `outputs` are the stack's now, `former` those before it."""
 
-    def diagnostics(self) -> None:
-        """Show the messages of a run that failed."""
+    def diagnostics(self, failure: str = "") -> None:
+        """Show the messages of a run that failed, `failure` the last of them."""
 
 
 def recover(stack: Stack, show: Show) -> None:

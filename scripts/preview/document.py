@@ -103,7 +103,7 @@ def _config(raw: Any) -> Mapping[str, str]:
 def _messages(raw: Mapping[str, Any]) -> list[Message]:
     found = raw.get("diagnostics")
     return [
-        Message(str(item.get("severity", "info")), str(item.get("message", "")))
+        Message(str(item.get("severity", "info")), " ".join(str(item.get("message", "")).split()))
         for item in (found if isinstance(found, list) else [])
         if isinstance(item, Mapping)
     ]

@@ -68,7 +68,7 @@ class Seen:
     def end(self, outputs: Properties, former: Properties) -> None:
         self.outputs = outputs
 
-    def diagnostics(self) -> None: ...
+    def diagnostics(self, failure: str = "") -> None: ...
 
     @property
     def done(self) -> list[tuple[str, str]]:

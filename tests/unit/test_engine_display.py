@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.engine import run
+from sandbox.engine import options, run
 from sandbox.engine.digest import Digest
 from sandbox.engine.display import Display
 from sandbox.engine.errors import DeploymentError
@@ -119,6 +119,18 @@ def test_lists_and_documents_are_compared_by_part(bench: Bench) -> None:
     run.preview(bench.open(), Display(shown, "dev", diff=True))
     assert '+ [1]: "b"' in shown.getvalue()
     assert "Id" not in shown.getvalue()
+
+
+def test_program_that_fails_is_told_in_the_object(bench: Bench) -> None:
+    """As `pulumi preview --json` does: a report that reads the object alone must not take it for a good one."""
+    bench.program('raise pulumi.RunError("bad configuration")\n')
+    stream = io.StringIO()
+    show = Digest(stream, {})
+    with pytest.raises(DeploymentError):
+        options.run(show, lambda: run.preview(bench.open(), show))
+    assert json.loads(stream.getvalue())["diagnostics"] == [
+        {"message": "error: bad configuration\n", "severity": "error"}
+    ]
 
 
 def test_failure_is_told_with_its_resource(bench: Bench) -> None:
