@@ -199,8 +199,10 @@ class Run:
             raise CheckFailedError(action.title)
         if action.kind is Kind.WAIT:
             until = action.until or datetime.now(UTC)
-            did = f"done: {'; '.join(self.done) or 'nothing'}. " if not self.wish.advance or self.done else ""
-            raise NotDueError(f"{did}{action.title}; come back at {_time(until)}", until)
+            error = NotDueError(f"{action.title}; come back at {_time(until)}", until)
+            for title in self.done:
+                error.add_note(f"done: {title}")
+            raise error
         return False
 
     def _show(self, position: Position, first: list[Step]) -> None:
@@ -227,7 +229,8 @@ class Run:
             "finished": finished,
             "dryRun": self.wish.dry_run,
         }
-        shown = "finished" if finished else "under way"
+        shown = "finished" if finished else "under way" if self.rotation.position is not None else "not begun"
+        shown += " (dry run: nothing changed)" if self.wish.dry_run else ""
         self.frame.result(result, lambda out: out.print(f"{_way(self.rotation, position)}: {shown}"))
 
 
@@ -251,7 +254,8 @@ def _outputs(stack: str, cwd: Path) -> StackOutputs:
 
 
 def _up(stack: str, cwd: Path) -> None:
-    done = pulumi("up", "--yes", "--skip-preview", "--stack", stack, "--cwd", str(cwd), story=True)
+    options = ("--yes", "--skip-preview", "--suppress-outputs")
+    done = pulumi("up", *options, "--stack", stack, "--cwd", str(cwd), story=True)
     _check(
         done.returncode,
         done.args,

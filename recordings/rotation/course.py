@@ -158,7 +158,12 @@ def _deploy(now: Reality, target: Slots) -> Action | None:
             Kind.WAIT, f"wait until a pipeline has deployed {target}", until=now.now() + DEPLOYED_SOON, target=target
         )
     verb = "write" if not now.deploys else "write and deploy"
-    return Action(Kind.DEPLOY, f"{verb} recordings:{now.role.keys_name} {target}", target=target)
+    was, changed = (now.written, now.deployed.slots), []
+    if any(slots.keys != target.keys for slots in was):
+        changed.append(f"recordings:{now.role.keys_name} {target.shown_keys}")
+    if any(slots.pointer != target.pointer for slots in was):
+        changed.append(f"recordings:{now.role.pointer_name} {target.pointer}")
+    return Action(Kind.DEPLOY, f"{verb} {' and '.join(changed)}", target=target)
 
 
 def _register(role: Role, position: Position, behind: Behind) -> Action:

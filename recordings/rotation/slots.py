@@ -49,8 +49,12 @@ class Slots:
         return self.keys.get(slot) is KeyStatus.ACTIVE
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{slot}: {self.keys[slot]}" for slot in sorted(self.keys))
-        return f"{{{shown}}}, in use {self.pointer}"
+        return f"{self.shown_keys}, in use {self.pointer}"
+
+    @property
+    def shown_keys(self) -> str:
+        """The slots as the file has them."""
+        return f"{{{', '.join(f'{slot}: {self.keys[slot]}' for slot in sorted(self.keys))}}}"
 
 
 @dataclass(frozen=True)

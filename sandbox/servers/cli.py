@@ -10,7 +10,7 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -45,7 +45,12 @@ def start(
     watched = os.getpid() if foreground else parent if with_parent else None
     told_to_stop = _on_signals() if foreground else None
     with _reported():
+        before = _ports(sandbox)
         sandbox.start(watched=watched)
+        after = _ports(sandbox)
+    for name, port in after.items():
+        if before.get(name, port) != port:
+            typer.echo(f"{name}: port {before[name]} is taken, it is on {port} now: run `env` again", err=True)
     for server in sandbox.status():
         typer.echo(f"{server.name}  {server.url}")
     typer.echo(f'next: eval "$(python -m sandbox env --dir {shlex.quote(str(sandbox.dir))})"', err=True)
@@ -107,6 +112,11 @@ def _on_signals() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: told_to_stop.set())
     return told_to_stop
+
+
+def _ports(sandbox: Sandbox) -> Mapping[str, int]:
+    """Of each server; none before the first start."""
+    return sandbox.settings.ports if sandbox.exists else {}
 
 
 @contextmanager

@@ -110,9 +110,14 @@ class Sandbox:
         return False
 
     @property
+    def exists(self) -> bool:
+        """Whether it was ever started."""
+        return self._layout.settings.exists()
+
+    @property
     def settings(self) -> Settings:
         """Keys, ids and ports. Raises SandboxError if the sandbox was never started."""
-        if not self._layout.settings.exists():
+        if not self.exists:
             raise SandboxError(f"there is no sandbox in {self.dir}: start one with `python -m sandbox start`")
         return load_settings(self._layout.settings)
 

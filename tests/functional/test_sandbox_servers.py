@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -214,6 +215,18 @@ def test_crashed_server_is_reported(spare: Sandbox) -> None:
     assert "hms" in told.stdout
     assert "ended with code -9" in told.stdout
     assert "the last words" in told.stdout
+    assert spare.stop()
+
+
+def test_port_that_is_taken_meanwhile_is_told(spare: Sandbox) -> None:
+    """A shell that still has the old address is not left wondering."""
+    port = spare.settings.ports["hms"]
+    assert spare.stop()
+    with socket.create_server(("127.0.0.1", port)):
+        told = command("start", "--dir", str(spare.dir))
+    assert told.returncode == 0
+    assert f"hms: port {port} is taken, it is on {spare.settings.ports['hms']} now" in told.stderr
+    assert "aws: port" not in told.stderr
     assert spare.stop()
 
 
