@@ -1,4 +1,7 @@
-"""Times, lengths, sizes and counts as people read them, on the page and in tables."""
+"""Times, lengths, sizes and counts as people read them, on the page and in tables.
+
+A size is rounded where it is only to be known (`size`), and exact where a check compares it (`counted(n, "byte")`).
+"""
 
 from __future__ import annotations
 

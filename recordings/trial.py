@@ -23,6 +23,7 @@ from recordings.hms_models import ACTIVE, Recording, RecordingAsset
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
 from recordings.retry import Attempts, RetryPolicy, Timing
+from recordings.shown import counted
 from recordings.stores import ObjectInfo, Store
 from recordings.upload_settings import Upload, differences
 from recordings.verification.checks import PERMISSIONS, Check, Fault, Probe, run_probes
@@ -219,31 +220,34 @@ class _Delivered:
 
     def _head(self) -> str:
         self._info = self._trial.reader.head(self._key)
-        return f"{self._info.content_type}, {self._info.size} bytes"
+        return f"{self._info.content_type}, {counted(self._info.size, 'byte')}"
 
     def _compare_size(self) -> str:
         if self._asset.size is None:
             return "100ms names no size"
         if self._asset.size != self._info.size:
             raise Fault(
-                f"100ms says {self._asset.size} bytes, the bucket has {self._info.size}",
+                f"100ms says {counted(self._asset.size, 'byte')}, the bucket has {self._info.size:,}",
                 "the upload was cut short or overwritten: look at the object's versions, and record again",
             )
-        return f"{self._info.size} bytes"
+        return counted(self._info.size, "byte")
 
     def _download(self) -> str:
         size, digest = self._retried(partial(self._stream, {}, 200))
         if size != self._info.size:
-            raise Fault(f"{size} bytes came, the bucket has {self._info.size}", "a proxy in between changes answers")
+            raise Fault(
+                f"{counted(size, 'byte')} came, the bucket has {self._info.size:,}",
+                "a proxy in between changes answers",
+            )
         self.size, self.sha256 = size, digest
-        return f"{size} bytes, SHA-256 {digest}"
+        return f"{counted(size, 'byte')}, SHA-256 {digest}"
 
     def _range(self) -> str:
         last = min(self._info.size, 1024) - 1
         size, _ = self._retried(partial(self._stream, {"Range": f"bytes=0-{last}"}, 206))
         if size != last + 1:
-            raise Fault(f"asked for {last + 1} bytes, got {size}", "a proxy in between drops Range")
-        return f"206, {size} bytes"
+            raise Fault(f"asked for {counted(last + 1, 'byte')}, got {size:,}", "a proxy in between drops Range")
+        return f"206, {counted(size, 'byte')}"
 
     def _stream(self, headers: dict[str, str], status: int) -> tuple[int, str]:
         signed = self._trial.reader.sign(self._key, _URL_LIFE)

@@ -15,11 +15,13 @@ from recordings.verification.checks import Check, Status
 _STYLE: Final = {Status.PASSED: "green", Status.FAILED: "red", Status.WARNING: "yellow", Status.NOT_RUN: "yellow"}
 
 
-def show_check(frame: Frame, check: Check) -> None:
-    """Print one check, on stdout, or on stderr if stdout is for JSON."""
+def show_check(frame: Frame, check: Check, *, width: int = 17) -> None:
+    """Print one check, on stdout, or on stderr if stdout is for JSON; `width` is that of the longest id."""
     to = frame.story if frame.as_json else frame.out
     mark = f"[{_STYLE[check.status]}]{check.status.value:<7}[/]"
-    to.print(f"{mark} {check.seconds:5.1f} s  {escape(check.id):<17}  {escape(check.title)}: {escape(check.detail)}")
+    to.print(
+        f"{mark} {check.seconds:5.1f} s  {escape(check.id):<{width}}  {escape(check.title)}: {escape(check.detail)}"
+    )
     if check.fix:
         to.print(f"{'':17}fix: {escape(check.fix)}")
 

@@ -84,10 +84,12 @@ def perform(
             tell=frame.tell,
         )
         template_ids = template or loaded.template_ids
+        probes = table(context, hms, template_ids)
         if dry_run:
-            _show_table(frame, table(context, hms, template_ids))
-        else:
-            conclude(frame, run_checks(context, hms, template_ids, partial(show_check, frame)))
+            _show_table(frame, probes)
+            return
+        width = max(len(probe.id) for probe in probes)
+        conclude(frame, run_checks(context, hms, template_ids, partial(show_check, frame, width=width)))
 
 
 def _slot_key(outputs: StackOutputs, slot: str) -> Identity | AccessKey:
@@ -108,5 +110,5 @@ def _hms(frame: Frame) -> HmsClient | None:
 
 def _show_table(frame: Frame, probes: list[Probe]) -> None:
     for probe in probes:
-        frame.tell(f"would check: {probe.id}: {probe.title}")
+        frame.tell(f"would: check {probe.id}: {probe.title}")
     frame.result({"dryRun": True, "checks": [{"id": p.id, "title": p.title} for p in probes]}, lambda _: None)

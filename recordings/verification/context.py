@@ -119,7 +119,7 @@ class Context:
         self, url: str, *, of: str, method: str = "GET", headers: Mapping[str, str] | None = None, tries: int = 5
     ) -> Answer:
         """Send one request, again on 429, 5xx and broken connections; raises StoreUnreachableError about `of`."""
-        attempts = Attempts(RetryPolicy(attempts=tries, budget=120.0), self.timing)
+        attempts = Attempts(RetryPolicy(attempts=tries, budget=120.0), self.timing, self.tell)
         while True:
             try:
                 response = self.http.request(method, url, headers=dict(headers or {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from recordings.errors import AccessDeniedError, CredentialsError, ObjectNotFoundError, PreconditionError
+from recordings.shown import counted
 from recordings.verification.checks import PERMISSIONS, REGION, Fault, Warned
 from recordings.verification.context import CONTENT_TYPE, PART_BYTES, Context, must_be
 
@@ -46,8 +47,8 @@ def writer_put(context: Context) -> str:
     try:
         context.usable(lambda: context.writer.put(context.small_key, context.small, content_type=CONTENT_TYPE))
     except PreconditionError:
-        return f"{len(context.small)} bytes, at the second try"
-    return f"{len(context.small)} bytes"
+        return f"{counted(len(context.small), 'byte')}, at the second try"
+    return counted(len(context.small), "byte")
 
 
 def writer_multipart(context: Context) -> str:
@@ -59,7 +60,7 @@ def writer_multipart(context: Context) -> str:
         for number, body in enumerate(context.parts, start=1)
     ]
     context.usable(lambda: writer.complete_upload(key, upload, parts))
-    return f"2 parts, {sum(map(len, context.parts))} bytes"
+    return f"2 parts, {counted(sum(map(len, context.parts)), 'byte')}"
 
 
 def writer_abort(context: Context) -> str:
@@ -84,7 +85,7 @@ def reader_head(context: Context) -> str:
         seen = answer.headers.get(name)
         if seen != expected:
             raise Fault(f"expected {name} {expected}, got {seen}", _OTHER_OBJECT)
-    return f"{info.content_type}, {info.size} bytes"
+    return f"{info.content_type}, {counted(info.size, 'byte')}"
 
 
 def download_whole(context: Context) -> str:
@@ -92,8 +93,10 @@ def download_whole(context: Context) -> str:
     answer = context.fetch_signed(context.parts_key)
     must_be(answer, 200, PERMISSIONS)
     if answer.body != b"".join(context.parts):
-        raise Fault(f"{len(answer.body)} bytes came back, and they are not those that were sent", _OTHER_OBJECT)
-    return f"{len(answer.body)} bytes, equal"
+        raise Fault(
+            f"{counted(len(answer.body), 'byte')} came back, and they are not those that were sent", _OTHER_OBJECT
+        )
+    return f"{counted(len(answer.body), 'byte')}, equal"
 
 
 def download_range(context: Context) -> str:

@@ -160,7 +160,7 @@ WRONG: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "other prefix": ([{**ASSET, "path": "s3://bucket/elsewhere/y.mp4"}], "path", "not under"),
     "traversal": ([{**ASSET, "path": "s3://bucket/recordings/../y.mp4"}], "path", "'..' segment"),
     "no path": ([{**ASSET, "path": ""}], "path", "no key"),
-    "other size": ([{**ASSET, "size": 1}], "size", f"1 bytes, the bucket has {len(BODY)}"),
+    "other size": ([{**ASSET, "size": 1}], "size", f"1 byte, the bucket has {len(BODY):,}"),
 }
 
 

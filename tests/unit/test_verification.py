@@ -190,7 +190,7 @@ def test_put_in_doubt_is_ours_for_nobody_else_knows_its_key(monkeypatch: pytest.
     """A writer that can neither overwrite nor read lost an answer: that is no fault of the stack."""
     with context_on(answering(200)) as context:
         monkeypatch.setattr(context.writer, "put", lambda *_, **__: refusing(PreconditionError("x"))())
-        assert storage.writer_put(context) == "1024 bytes, at the second try"
+        assert storage.writer_put(context) == "1,024 bytes, at the second try"
 
 
 def refusing(error: Exception) -> Callable[[], str]:
