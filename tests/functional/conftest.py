@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +13,30 @@ from recordings.outputs import StackOutputs
 from sandbox.servers import Sandbox
 from tests.functional.databases import migrated_database, temporary_database
 from tests.functional.project import Project
+from tests.functional.warm import warm_python
 
 if TYPE_CHECKING:
     from tests.functional.google_lab import Lab
 
 
 @pytest.fixture(scope="session")
-def project_at(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
-    """A new project folder for each call; keyword arguments are its configuration."""
+def python() -> Iterator[Sequence[str]]:
+    """What runs Python with everything imported already: for commands whose start is not what a test is about."""
+    with warm_python() as command:
+        yield command
 
-    def make(stack: str = "dev", **config: Any) -> Project:
+
+@pytest.fixture(scope="session")
+def project_at(sandbox: Sandbox, python: Sequence[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """A new project folder for each call, of a kind of Project; other keyword arguments are its configuration."""
+
+    def make(stack: str = "dev", *, kind: type[Project] = Project, **config: Any) -> Project:
         folder: Path = tmp_path_factory.mktemp("project")
         state = folder / "state"
         state.mkdir()
-        env = {**sandbox.env, "PULUMI_BACKEND_URL": state.as_uri()}
-        project = Project(folder=folder, env=env, stack=stack)
+        engine = shlex.join([*python, "-m", "sandbox"])
+        env = {**sandbox.env, "PULUMI_BACKEND_URL": state.as_uri(), "PULUMI_COMMAND": engine}
+        project = kind(folder=folder, env=env, stack=stack, python=python)
         project.configure(**config)
         return project
 

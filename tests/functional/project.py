@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Project:
-    """Runs the embedded engine over the repository's `__main__.py`, with `config` as the stack's configuration."""
+    """Runs the embedded engine over the repository's `__main__.py`, with `config` as the stack's configuration.
+
+    `python` is what runs Python: this one anew each time, or `warm_python`.
+    """
 
     folder: Path
     env: dict[str, str] = field(repr=False)
     stack: str = "dev"
+    python: Sequence[str] = (sys.executable,)
 
     def configure(self, **config: Any) -> None:
         """Write Pulumi.<stack>.yaml; keys are those of the `recordings:` namespace, region us-east-1."""
@@ -40,7 +45,7 @@ class Project:
     def run(self, *arguments: str, check: bool = True, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
         """Run this Python with arguments, from the repository's root, in the sandbox's environment."""
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [*self.python, *arguments],
             cwd=ROOT,
             env=self.env,
             input=input,

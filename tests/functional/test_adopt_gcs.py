@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from recordings.policies_gcs import OBJECT_ADMIN
-from sandbox.servers import Sandbox
 from tests.functional.project import Project
 
 if TYPE_CHECKING:
@@ -57,12 +56,9 @@ def old(lab: Lab) -> Old:
 
 
 @pytest.fixture
-def project(sandbox: Sandbox, tmp_path: Path) -> Project:
+def project(project_at: Callable[..., Project]) -> Project:
     """A stack on Google, undeployed, of its own name; what it takes over is protected and stays."""
-    (tmp_path / "state").mkdir()
-    env = {**sandbox.env, "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri()}
-    project = Project(tmp_path, env, "s" + secrets.token_hex(4))
-    project.configure()
+    project = project_at("s" + secrets.token_hex(4))
     file_of(project).write_text(f"config:\n  {COMMENT}\n  recordings:provider: gcs\n")
     return project
 

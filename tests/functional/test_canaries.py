@@ -11,9 +11,9 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import stat
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -109,7 +109,8 @@ class Watched:
 
     def assert_nothing_written(self) -> None:
         """Of all that is in the folder, and all that was said."""
-        (self.folder / "said").write_text("\n".join(self.said))
+        lines = dict.fromkeys(line for text in self.said for line in text.splitlines())
+        (self.folder / "said").write_text("\n".join(lines))
         for file in self.folder.rglob("*"):
             if file.is_file():
                 text = file.read_bytes().decode("utf-8", "replace")
@@ -176,12 +177,11 @@ def surroundings(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 @pytest.fixture
-def spied_pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+def spied_pulumi(python: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     """`pulumi` notes its arguments first; gives all that it noted."""
     notes, script = tmp_path / "argv", tmp_path / "pulumi"
-    command = f"import sys; open({str(notes)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))"
-    real = os.environ.get("PULUMI_COMMAND") or f"{sys.executable} -m sandbox"
-    script.write_text(f'#!/bin/sh\n{sys.executable} -c "{command}" "$@"\nexec {real} "$@"\n')
+    real = shlex.join([*python, "-m", "sandbox"])
+    script.write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(notes))}\nexec {real} "$@"\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PULUMI_COMMAND", str(script))
     return notes.read_text

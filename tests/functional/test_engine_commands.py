@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Shell:
     folder: Path
     env: dict[str, str]
     name: str
+    python: Sequence[str]
 
     def __post_init__(self) -> None:
         (self.folder / "Pulumi.yaml").write_text(f"name: {self.name}\nruntime: python\n")
@@ -54,13 +55,18 @@ class Shell:
         file.write_text(yaml.safe_dump(content))
 
     def arguments(self, *command: str) -> list[str]:
-        where = ["--cwd", str(self.folder), "--stack", "dev"]
-        return [sys.executable, "-m", "sandbox", *command, *where]
+        return ["-m", "sandbox", *command, "--cwd", str(self.folder), "--stack", "dev"]
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """A process to send signals to: the real one."""
+        arguments, pipe = [sys.executable, *self.arguments(*command)], subprocess.PIPE
+        return subprocess.Popen(arguments, cwd=ROOT, env=self.env, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *command: str, ends: int = 0, given: str | None = None) -> str:
         """Run a command, demand its exit code, and give what it printed; errors come after results."""
+        arguments = [*self.python, *self.arguments(*command)]
         done = subprocess.run(
-            self.arguments(*command), cwd=ROOT, env=self.env, input=given, capture_output=True, text=True, timeout=120
+            arguments, cwd=ROOT, env=self.env, input=given, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == ends, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
@@ -78,9 +84,9 @@ class Shell:
 
 
 @pytest.fixture
-def shell(sandbox: Sandbox, tmp_path: Path) -> Iterator[Shell]:
+def shell(sandbox: Sandbox, python: Sequence[str], tmp_path: Path) -> Iterator[Shell]:
     env = {**os.environ, **sandbox.env, "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri()}
-    shell = Shell(tmp_path, env, f"engine-{tmp_path.name.replace('_', '-')[-20:].strip('-')}")
+    shell = Shell(tmp_path, env, f"engine-{tmp_path.name.replace('_', '-')[-20:].strip('-')}", python)
     yield shell
     shell.run("destroy", "--yes", "--skip-preview")
 
@@ -144,7 +150,7 @@ def test_import_takes_over_and_protects(shell: Shell) -> None:
     assert entry["protect"] is True
     digest = json.loads(shell.run("preview", "--json"))
     assert not [step for step in digest["steps"] if step["op"] in ("delete", "replace")]
-    listing = [sys.executable, "-m", "sandbox", "stack", "ls", "--json", "--cwd", str(shell.folder)]
+    listing = [*shell.python, "-m", "sandbox", "stack", "ls", "--json", "--cwd", str(shell.folder)]
     listed = subprocess.run(listing, cwd=ROOT, env=shell.env, capture_output=True, text=True, check=True).stdout
     assert json.loads(listed) == [{"name": "dev", "current": False, "resourceCount": len(_resources(shell))}]
     shell.run("destroy", "--yes", "--skip-preview", ends=1)
@@ -153,16 +159,13 @@ def test_import_takes_over_and_protects(shell: Shell) -> None:
 
 def test_update_killed_in_the_middle_leaves_nothing_behind(shell: Shell) -> None:
     """SIGKILL while resources are made; one more run, and the user has one key, the one that the state knows."""
-    process = subprocess.Popen(
-        shell.arguments("up", "--yes", "--skip-preview"), cwd=ROOT, env=shell.env, stdout=subprocess.PIPE, text=True
-    )
+    process = shell.start("up", "--yes", "--skip-preview")
     assert process.stdout is not None
     for line in process.stdout:
         if "AccessKey key creating" in line:
             process.send_signal(signal.SIGKILL)
             break
-    process.wait(timeout=60)
-    process.stdout.close()
+    process.communicate(timeout=60)
     shell.run("up", "--yes")
     shell.run("refresh", "--yes", "--expect-no-changes")
     keys = shell.client("iam").list_access_keys(UserName=shell.name)["AccessKeyMetadata"]
@@ -172,14 +175,7 @@ def test_update_killed_in_the_middle_leaves_nothing_behind(shell: Shell) -> None
 
 def test_interrupt_ends_with_its_own_code(shell: Shell) -> None:
     """SIGINT stops the run after what is under way; the state has it and the next run goes on."""
-    process = subprocess.Popen(
-        shell.arguments("up", "--yes", "--skip-preview"),
-        cwd=ROOT,
-        env=shell.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = shell.start("up", "--yes", "--skip-preview")
     assert process.stdout is not None
     for line in process.stdout:
         if "Bucket bucket creating" in line:
@@ -197,10 +193,10 @@ def test_interrupt_ends_with_its_own_code(shell: Shell) -> None:
 def test_refused_before_anything_runs(shell: Shell) -> None:
     """An endpoint elsewhere, a wrong passphrase, a project that is none: exit code 2, no traceback."""
     for change in ({"AWS_ENDPOINT_URL": "https://s3.amazonaws.com"}, {"PULUMI_BACKEND_URL": "s3://bucket"}):
-        other = Shell(shell.folder, {**shell.env, **change}, shell.name)
+        other = Shell(shell.folder, {**shell.env, **change}, shell.name, shell.python)
         assert "error: " in other.run("up", "--yes", ends=2)
     shell.run("up", "--yes", "--skip-preview")
-    other = Shell(shell.folder, {**shell.env, "PULUMI_CONFIG_PASSPHRASE": "other"}, shell.name)
+    other = Shell(shell.folder, {**shell.env, "PULUMI_CONFIG_PASSPHRASE": "other"}, shell.name, shell.python)
     assert "incorrect passphrase" in other.run("preview", ends=2)
 
 

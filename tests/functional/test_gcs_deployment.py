@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from recordings.outputs import StackOutputs, StorageProvider
-from sandbox.servers import Sandbox
 from tests.functional.project import ROOT, Project
 
 if TYPE_CHECKING:
@@ -31,12 +30,9 @@ class GcsProject(Project):
 
 
 @pytest.fixture
-def gcs_project(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsProject]:
+def gcs_project(project_at: Callable[..., GcsProject]) -> Iterator[GcsProject]:
     """The shipped stack, undeployed; destroyed afterwards."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "state").mkdir()
-    project = GcsProject(folder, {**sandbox.env, "PULUMI_BACKEND_URL": (folder / "state").as_uri()}, "dev-gcs")
-    project.configure()
+    project = project_at("dev-gcs", kind=GcsProject)
     yield project
     project.destroy()
 
