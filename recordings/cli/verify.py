@@ -76,9 +76,9 @@ def perform(
         context = Context(
             outputs=loaded,
             slot=slot or loaded.registered_key,
-            writer=open_store(loaded, _slot_key(loaded, slot or loaded.registered_key)),
-            reader=open_store(loaded, Identity.READER),
-            operator=open_store(loaded, Identity.OPERATOR),
+            writer=open_store(loaded, _slot_key(loaded, slot or loaded.registered_key), tell=frame.tell),
+            reader=open_store(loaded, Identity.READER, tell=frame.tell),
+            operator=open_store(loaded, Identity.OPERATOR, tell=frame.tell),
             http=http,
             patience=patience,
             tell=frame.tell,

@@ -7,6 +7,7 @@ it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
@@ -42,13 +43,15 @@ __all__ = [
 ]
 
 
-def open_store(outputs: StackOutputs, identity: Identity | AccessKey) -> Store:
-    """Open the stack's bucket as `identity`; nothing is asked of the provider yet.
+def open_store(
+    outputs: StackOutputs, identity: Identity | AccessKey, *, tell: Callable[[str], None] = lambda _: None
+) -> Store:
+    """Open the stack's bucket as `identity`; nothing is asked of the provider yet. `tell` hears of calls tried again.
 
     Writer and reader use the keys of the outputs alone, never the ambient login; the operator uses that alone.
     """
     adapter = import_module(f"recordings.stores.{outputs.storage_provider.value}")
-    return cast(Store, adapter.open_store(outputs, identity))
+    return cast(Store, adapter.open_store(outputs, identity, tell=tell))
 
 
 def deactivate_key(outputs: StackOutputs, principal: str, key_id: str) -> bool:

@@ -102,10 +102,15 @@ class BearerAuth(httpx.Auth):
 
 
 def open_operator(
-    bucket: str, origin: str, *, transport: httpx.BaseTransport | None = None, timing: Timing | None = None
+    bucket: str,
+    origin: str,
+    *,
+    transport: httpx.BaseTransport | None = None,
+    timing: Timing | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> OperatorStore:
     """The bucket as whoever is logged in; nothing is asked yet. `transport` serves multipart uploads."""
-    return OperatorStore(bucket, origin, Login(), transport=transport, timing=timing)
+    return OperatorStore(bucket, origin, Login(), transport=transport, timing=timing, tell=tell)
 
 
 class OperatorStore(GcsUploads):
@@ -119,13 +124,15 @@ class OperatorStore(GcsUploads):
         *,
         transport: httpx.BaseTransport | None = None,
         timing: Timing | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         base_url = f"{origin}/{bucket}"
-        wire = Wire(base_url, BearerAuth(self._token), transport=transport, timing=timing)
+        wire = Wire(base_url, BearerAuth(self._token), transport=transport, timing=timing, tell=tell)
         super().__init__(bucket, base_url, "operator", wire, self._ambient_presigner)
         self._origin = origin
         self._login = login
         self._timing = timing or Timing()
+        self._tell = tell
         self._renewing = threading.Lock()
 
     def put(
@@ -260,14 +267,16 @@ class OperatorStore(GcsUploads):
     def _call(self, operation: str, key: str, act: Callable[[], T]) -> T:
         """Do it, again where that may help. Raises StoreError."""
         what = self._what(operation, key)
-        attempts = Attempts(RetryPolicy(), self._timing)
+        attempts = Attempts(RetryPolicy(), self._timing, self._tell)
         while True:
             try:
                 return act()
             except FOREIGN as error:
                 failure: StoreError = translate(error, what)
                 wait = retry_after(error, self._timing.now())
-            if not isinstance(failure, StoreUnreachableError) or not attempts.wait_again(what, wait):
+            if not isinstance(failure, StoreUnreachableError) or not attempts.wait_again(
+                f"{what}: no usable answer", wait
+            ):
                 raise failure
 
     def _token(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
@@ -59,12 +59,14 @@ class Wire:
         transport: httpx.BaseTransport | None = None,
         policy: RetryPolicy | None = None,
         timing: Timing | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._base_url = base_url
         self._policy = policy or RetryPolicy()
         self._timing = timing or Timing()
+        self._tell = tell
         self._client = httpx.Client(
             auth=auth, transport=transport, timeout=TIMEOUT, headers=_HEADERS, follow_redirects=False
         )
@@ -77,7 +79,7 @@ class Wire:
         PreconditionError where a lost answer leaves open whose doing it is.
         """
         url = self._url(call)
-        attempts = Attempts(self._policy, self._timing)
+        attempts = Attempts(self._policy, self._timing, self._tell)
         is_lost = False
         while True:
             retry_after: float | None = None
@@ -102,7 +104,9 @@ class Wire:
                     )
                 is_lost = is_lost or answer.status_code >= 500
                 retry_after = parse_retry_after(answer.headers.get("retry-after"), self._timing.now())
-            if not isinstance(failure, StoreUnreachableError) or not attempts.wait_again(call.what, retry_after):
+            if not isinstance(failure, StoreUnreachableError) or not attempts.wait_again(
+                f"{call.what}: no usable answer", retry_after
+            ):
                 raise failure
 
     def _url(self, call: Call) -> str:

@@ -7,6 +7,7 @@ client is never used: it ignores `endpoint_url`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,11 +35,14 @@ READ_SECONDS: Final = 60
 class Connection:
     """One identity's way to one bucket; `key` is None for the operator. May raise what botocore raises."""
 
-    def __init__(self, outputs: StackOutputs, key: AccessKey | None) -> None:
+    def __init__(
+        self, outputs: StackOutputs, key: AccessKey | None, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._bucket = outputs.bucket_name
         self._region = outputs.region
         self._endpoint_url = outputs.endpoint_url
         self._key = key
+        self._tell = tell
         self._by_path = outputs.endpoint_url is not None or "." in outputs.bucket_name
 
     @cached_property
@@ -49,7 +53,9 @@ class Connection:
             "us_east_1_regional_endpoint": "regional",
         }
         config = self._config(signature_version="s3v4", s3=addressing)
-        return self._session.client("s3", endpoint_url=self._endpoint_url, config=config, **self._login())
+        client = self._session.client("s3", endpoint_url=self._endpoint_url, config=config, **self._login())
+        client.meta.events.register("needs-retry.s3", self._tell_failure)
+        return client
 
     @cached_property
     def base_url(self) -> str:
@@ -84,6 +90,15 @@ class Connection:
                 "aws_secret_access_key": self._key.secret.get_secret_value(),
             }
         return login
+
+    def _tell_failure(self, operation: Any, attempts: int, caught_exception: Exception | None, **_: Any) -> None:
+        """Tell of a try that got no answer; botocore itself waits and tries again.
+
+        From the second on: the wait after the first is under a second.
+        """
+        if caught_exception is not None and 1 < attempts < ATTEMPTS:
+            reason = type(caught_exception).__name__
+            self._tell(f"{operation.name}: no answer ({reason}); next try soon ({attempts + 1} of {ATTEMPTS})")
 
     def _config(self, **more: Any) -> Config:
         options: dict[str, Any] = {
