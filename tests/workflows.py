@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -219,10 +220,14 @@ class Actions:
             context["status"] = "failure"
 
 
-def path_with(folder: Path, python: str) -> str:
-    """A PATH whose `pulumi` is the embedded engine."""
-    shim = folder / "bin" / "pulumi"
-    shim.parent.mkdir(exist_ok=True)
-    shim.write_text(f'#!/bin/sh\nexec "{python}" -m sandbox "$@"\n')
-    shim.chmod(0o755)
-    return os.pathsep.join([str(shim.parent), os.environ["PATH"]])
+def path_with(folder: Path, engine: Sequence[str]) -> str:
+    """A PATH whose `pulumi` is the embedded engine, which `engine` starts."""
+    return os.pathsep.join([str(shim(folder / "bin" / "pulumi", engine).parent), os.environ["PATH"]])
+
+
+def shim(file: Path, command: Sequence[str]) -> Path:
+    """An executable that is `command`; its path."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    file.chmod(0o755)
+    return file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from sandbox.servers import Sandbox
 from tests.functional.clients import aws, control, hms
 from tests.functional.fake_github import REPOSITORY, TOKEN, GitHub, github
 from tests.functional.project import Project
-from tests.workflows import Actions, path_with
+from tests.workflows import Actions, path_with, shim
 
 NUMBER = 7
 STACK = f"pr-{NUMBER}"
@@ -45,19 +45,19 @@ def actions(
     sandbox: Sandbox, deployed_project: Project, hub: GitHub, pool: list[str], tmp_path: Path
 ) -> Iterator[Actions]:
     """GitHub's runner in the project's folder: `pulumi` is the embedded engine, `dev` the stack that stays."""
-    folder = deployed_project.folder
-    (folder / ".venv").symlink_to(sys.prefix)
+    folder, python = deployed_project.folder, deployed_project.python
+    shim(folder / ".venv" / "bin" / "python", python)
     env = dict(deployed_project.env)
     given = {name: env.pop(name) for name in ("HMS_ACCESS_KEY", "HMS_APP_SECRET")}
     env.pop("PULUMI_COMMAND")
     env |= {
-        "PATH": path_with(tmp_path, sys.executable),
+        "PATH": path_with(tmp_path, [*python, "-m", "sandbox"]),
         "GITHUB_API_URL": hub.url,
         "GITHUB_REPOSITORY": REPOSITORY,
         "GITHUB_REF_NAME": "main",
     }
     yield Actions(folder, env, given, {"TEST_TEMPLATES": " ".join(pool), "TEST_STACK_LIFE": "1s"}, TOKEN)
-    (folder / ".venv").unlink()
+    shutil.rmtree(folder / ".venv")
     s3 = aws("s3", sandbox)
     left = s3.list_object_versions(Bucket=HOME, Prefix=".recordings/leases").get("Versions", [])
     for version in left:

@@ -38,7 +38,7 @@ CLIENT: Final = Path(__file__).with_name("warm_client.py")
 MODULES: Final = (
     *("components", "components.s3", "components.gcs", "policy", "recordings.cli"),
     *("sandbox.engine.cli", "sandbox.engine.program", "sandbox.providers.aws", "sandbox.providers.gcp"),
-    *("scripts.post_deploy", "scripts.preview_diff"),
+    *(f"scripts.{name}" for name in ("github", "post_deploy", "pr_stack", "preview_diff", "sweep")),
     *("cryptography.hazmat.primitives.kdf.pbkdf2", "pydantic.dataclasses", "pydantic.type_adapter"),
 )
 SERVICES: Final = ("s3", "iam", "sts")
