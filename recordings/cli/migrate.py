@@ -42,7 +42,7 @@ def command(
         frame = Frame(as_json)
         with connect(database_url(os.environ)) as connection:
             outcome = run_migrations(connection, migrations(back=back), dry_run=dry_run)
-        for line in outcome.changes:
+        for line in outcome.changes:  # `did`, not `now`: the migrations find out in Postgres what they change
             frame.tell(f"{'would' if dry_run else 'did'}: {line}")
         for line in outcome.warnings:
             frame.tell(f"note: {line}", style="yellow")

@@ -117,6 +117,17 @@ def test_trouble_that_may_pass_is_sat_out(trouble: Answer) -> None:
     assert sum(for_ever.clock.slept) <= 900
 
 
+def test_waits_are_told() -> None:
+    """Nobody sits before a command that says nothing while Google does not answer."""
+    script, told = Script(httpx.Response(429, headers={"retry-after": "77"}), OK), list[str]()
+    transport = httpx.MockTransport(script)
+    store = gcs.open_store(
+        outputs(), Identity.WRITER, transport=transport, timing=script.clock.timing(), tell=told.append
+    )
+    store.put("k", b"x")
+    assert [line.partition("; ")[2] for line in told] == ["next try in 77 s (2 of 12)"]
+
+
 def test_retry_after_is_honoured() -> None:
     """Never sooner than Google asks."""
     script = Script(httpx.Response(429, headers={"retry-after": "77"}), OK)
