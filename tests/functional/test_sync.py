@@ -183,7 +183,7 @@ def test_failure_in_the_middle_keeps_what_was_written(sandbox: Sandbox, database
     rule = {"match": "GET /v2/recording-assets", "fault": "403", "skip": 5}
     control(sandbox, "hms", "POST", "faults", rule)
     failed = sync()
-    assert (failed.exit_code, "500 recordings are in the database" in failed.stderr) == (3, True)
+    assert (failed.exit_code, "500 recordings went into the database" in failed.stderr) == (3, True)
     assert rows(database, "select count(*) from meeting_recordings") == [(500,)]
     assert said(sync())["rows"] == {"added": 150, "changed": 0, "same": 500}
 
