@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.hosts import Hosts, Origin, is_public
 from recordings.errors import HmsError
+from recordings.hosts import Hosts, Origin, is_public
 from tests.unit.hms_fake import stack_outputs
 
 SECRET = "X-Amz-Signature=canary"
