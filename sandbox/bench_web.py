@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
+from threading import Thread
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -164,6 +166,8 @@ def _served(sandbox: Sandbox, outputs: str, database: str) -> Iterator[int]:
             found = next((line for line in process.stderr if "serving on" in line), None)
             if found is None:
                 raise SystemExit("`recordings serve` did not come up")
+            # each request is a line, and a pipe that nobody reads would stop the server once it is full
+            Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
             yield int(found.partition("127.0.0.1:")[2].split()[0])
         finally:
             process.terminate()
