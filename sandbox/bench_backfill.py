@@ -2,7 +2,7 @@
 
 Between a source and a sink that cost next to nothing (`sandbox.null_store`), so that neither is the limit. Each runs as
 a process of its own, and all take turns; times are medians. Ours and boto3's leave out what Python needs to start and
-to import, which is told beside it; rclone's start takes no time. Memory is the kernel's account of the whole process.
+to import, which is told beside it; rclone's start takes no time. Memory is the kernel's account of our whole process.
 Ours does all that it does in earnest: claims, presigned parts, checksums, the completion on condition. The sink keeps
 no bytes, so that rclone is told not to look for an MD5 of them.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import os
+import resource
 import shutil
 import ssl
 import statistics
@@ -35,6 +36,7 @@ FILE: Final = 5 << 20
 FILES: Final = 200
 ROUNDS: Final = 3
 _COPIED: Final = "seconds of copying:"
+_PEAK: Final = "MiB of memory:"
 _KEYS: Final = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "none",  # the sink checks no signature
@@ -45,7 +47,7 @@ _KEYS: Final = {
 
 @dataclass(frozen=True)
 class Run:
-    """One process: seconds from start to end, those that it copied for, and the most memory that it had, in MiB."""
+    """One process: seconds from start to end, those that it copied for, and the most memory that ours had, in MiB."""
 
     seconds: float
     copying: float
@@ -126,15 +128,20 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> Run:
         process = subprocess.Popen(  # noqa: S603
             command, cwd=root, env={**os.environ, **_KEYS, **env}, stdout=said, stderr=said
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds, process.returncode = time.monotonic() - begun, os.waitstatus_to_exitcode(status)
+        process.wait()
+        seconds = time.monotonic() - begun
         if process.returncode:
             said.seek(0)
             sys.exit(f"`{' '.join(command)}` ended with {process.returncode}:\n{said.read().decode()[-2000:]}")
         said.seek(0)
-        told = said.read().decode().partition(_COPIED)[2]
-    copying = float(told.split()[0]) if told else seconds
-    return Run(seconds, copying, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+        told = said.read().decode()
+    return Run(seconds, _told(told, _COPIED, seconds), _told(told, _PEAK, 0.0))
+
+
+def _told(text: str, name: str, absent: float) -> float:
+    """The number that a child printed after a name."""
+    found = text.partition(name)[2].split()
+    return float(found[0]) if found else absent
 
 
 def _ours(store: NullStore, size: int, count: int = 1) -> list[str]:
@@ -223,6 +230,19 @@ def move(source: str, sink: str, size: int, count: int) -> None:
     if tally.count(Result.MOVED) != count:
         sys.exit(f"not all were moved: {tally.failed[:1]}")
     print(_COPIED, time.monotonic() - begun)
+    print(_PEAK, _peak())
+
+
+def _peak() -> float:
+    """The most memory that this process had, in MiB.
+
+    Linux' `getrusage` begins with what the parent had when it forked, so its own account is asked where there is one.
+    """
+    own = Path("/proc/self/status")
+    if own.exists():
+        kibibytes = next(line.split()[1] for line in own.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(kibibytes) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def upload(source: str, sink: str) -> None:

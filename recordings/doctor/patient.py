@@ -5,7 +5,7 @@ Owns who is asked, and why somebody can't be. Changes nothing and decides nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -51,14 +51,7 @@ class Patient:
 
         Raises ConfigurationError where the client library of the provider is not installed.
         """
-        if self.outputs.storage_provider is StorageProvider.S3:
-            from recordings.adoption.survey import Surveyor
-
-            return Surveyor(self.outputs.region)
-        library("gcs_operator")
-        from recordings.adoption.gcs_survey import Surveyor as GcsSurveyor
-
-        return GcsSurveyor(project_of(self.outputs.writer_principal))
+        return _SURVEYORS[self.outputs.storage_provider](self.outputs)
 
     def need_hms(self) -> HmsClient:
         """The client. Raises NotRun where there are no credentials."""
@@ -100,3 +93,22 @@ def open_operator(outputs: StackOutputs) -> Store:
         return open_store(outputs, Identity.OPERATOR)
     except ConfigurationError as error:
         return cast(Store, Absent(outputs.bucket_name, str(error)))
+
+
+def _on_aws(outputs: StackOutputs) -> Any:
+    from recordings.adoption.survey import Surveyor
+
+    return Surveyor(outputs.region)
+
+
+def _on_google(outputs: StackOutputs) -> Any:
+    library("gcs_operator")
+    from recordings.adoption.gcs_survey import Surveyor
+
+    return Surveyor(project_of(outputs.writer_principal))
+
+
+_SURVEYORS: Final[Mapping[StorageProvider, Callable[[StackOutputs], Any]]] = {
+    StorageProvider.S3: _on_aws,
+    StorageProvider.GCS: _on_google,
+}

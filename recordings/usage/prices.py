@@ -49,7 +49,11 @@ class Prices(_Model):
 
     def of(self, provider: StorageProvider) -> ProviderPrices | None:
         """Those of a provider, None if the table has none."""
-        return self.s3 if provider is StorageProvider.S3 else self.gcs
+        tables: Mapping[StorageProvider, ProviderPrices | None] = {
+            StorageProvider.S3: self.s3,
+            StorageProvider.GCS: self.gcs,
+        }
+        return tables[provider]
 
 
 @dataclass(frozen=True)

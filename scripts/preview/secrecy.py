@@ -23,7 +23,7 @@ from scripts.preview.document import Document
 HIDDEN: Final = MASKED
 _SHORTEST: Final = 4
 """A shorter secret is hidden at its own place; elsewhere it would take half of all words with it."""
-_WORDS: Final = frozenset({"true", "false", "null", "none", "active", "inactive", "enabled", "disabled"})
+WORDS: Final = frozenset({"true", "false", "null", "none", "active", "inactive", "enabled", "disabled"})
 """What stands at secret places and is none, such as the state in a list of keys."""
 _SPEAKING: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
@@ -84,7 +84,7 @@ class Veil:
         for key, text in document.config.items():
             for _, sides in _secret_places([text], (), (key.rpartition(":")[2],)):
                 found.update(*map(_leaves, sides))
-        telling = [text for text in found if len(text) >= _SHORTEST and text.casefold() not in _WORDS]
+        telling = [text for text in found if len(text) >= _SHORTEST and text.casefold() not in WORDS]
         return cls(frozenset(form for text in telling for form in _forms(text)))
 
     def at(self, step: Mapping[str, Any]) -> Veil:

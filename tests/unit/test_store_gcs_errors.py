@@ -27,6 +27,7 @@ from recordings.errors import (
 )
 from recordings.stores.gcs_errors import CODES, NEXT, POLICIES, STATUSES, from_json, from_xml, way_out
 from recordings.stores.gcs_sdk_errors import EXCEPTIONS, FOREIGN, mapped, retry_after, translate
+from recordings.stores.landing import DamagedError
 
 PLAIN = {
     "DuplicateCredentialArgs", "GoogleAPIError", "HTTPError", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL",
@@ -214,11 +215,14 @@ def test_retry_after_is_read_from_the_answer() -> None:
 
 
 def test_every_kind_has_a_next_act() -> None:
-    """No error of this store ends without saying what to do; regions and archives are no matter on Google."""
+    """No error of this store ends without saying what to do; regions and archives are no matter on Google.
+
+    Damage is told by who joined the parts, with its own next act.
+    """
     kinds = {*CODES.values(), *STATUSES.values(), *EXCEPTIONS.values()}
     assert kinds <= NEXT.keys()
     tree = set(StoreError.__subclasses__()) | {StoreError}
-    assert tree - NEXT.keys() == {WrongRegionError, ObjectArchivedError}
+    assert tree - NEXT.keys() == {WrongRegionError, ObjectArchivedError, DamagedError}
 
 
 def test_httpx_has_no_exception_that_the_wire_lets_through() -> None:
