@@ -7,9 +7,8 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -200,7 +199,9 @@ def test_register_outlives_a_failed_write(fault: str, sandbox: Sandbox, stand: S
 
 @pytest.mark.parametrize(("reads", "written"), [(1, False), (2, True)])
 @pytest.mark.parametrize("command", ["register", "unregister"])
-def test_killed_around_the_write(command: str, reads: int, written: bool, sandbox: Sandbox, stand: Stand) -> None:
+def test_killed_around_the_write(
+    command: str, reads: int, written: bool, sandbox: Sandbox, stand: Stand, python: Sequence[str]
+) -> None:
     """SIGKILL just before or just after the write: the next run completes it, and the way back stays open."""
     id_ = template(sandbox, {"upload": EARLIER})
     before = settings(sandbox, id_)
@@ -208,7 +209,7 @@ def test_killed_around_the_write(command: str, reads: int, written: bool, sandbo
         said(stand.recordings("register", "--json", "--template", id_))
     rule = {"match": f"GET /v2/templates/{id_}/settings", "fault": "slow", "delay": 5, "skip": reads}
     control(sandbox, "hms", "POST", "faults", rule)
-    run_and_kill(sandbox, stand, command, "--template", id_)
+    run_and_kill(sandbox, stand, [*python, "-m", "recordings", command, "--template", id_, "--outputs", "-"])
     assert is_registered(sandbox, stand, id_) is (written == (command == "register"))
     said(stand.recordings(command, "--json", "--template", id_))
     assert is_registered(sandbox, stand, id_) is (command == "register")
@@ -216,9 +217,8 @@ def test_killed_around_the_write(command: str, reads: int, written: bool, sandbo
     assert settings(sandbox, id_) == before
 
 
-def run_and_kill(sandbox: Sandbox, stand: Stand, *arguments: str) -> None:
+def run_and_kill(sandbox: Sandbox, stand: Stand, command: list[str]) -> None:
     """Run the command as a process of its own; SIGKILL once the fault that was set is being carried out."""
-    command = [sys.executable, "-c", "from recordings.cli import main; main()", *arguments, "--outputs", "-"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
         assert run.stdin is not None
         run.stdin.write(json.dumps(stand.raw))

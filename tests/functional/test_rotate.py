@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -28,8 +27,6 @@ from sandbox.servers import Sandbox
 from tests.functional.clients import control, eventually, hms
 from tests.functional.project import ROOT, Project
 from tests.functional.stand import entered
-
-CODE = "from recordings.cli import main; main()"
 
 
 class Site:
@@ -67,25 +64,15 @@ class Site:
 
     def killed_at(self, line: str, *options: str) -> None:
         """Run `recordings rotate`, and SIGKILL it and all that it started when it prints this line."""
-        command = [
-            sys.executable,
-            "-c",
-            CODE,
-            "rotate",
-            "--stack",
-            self.project.stack,
-            "--cwd",
-            str(self.project.folder),
-        ]
-        with subprocess.Popen(
-            [*command, *options], cwd=ROOT, env=os.environ, stderr=subprocess.PIPE, text=True, start_new_session=True
-        ) as process:
+        where = ["--stack", self.project.stack, "--cwd", str(self.project.folder)]
+        command = [*self.project.python, "-m", "recordings", "rotate", *where, *options]
+        with subprocess.Popen(command, cwd=ROOT, env=os.environ, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             seen = []
             for each in process.stderr:
                 seen.append(each)
                 if each.startswith(line):
-                    os.killpg(process.pid, signal.SIGKILL)
+                    process.send_signal(signal.SIGKILL)
                     break
             assert process.wait(60) == -signal.SIGKILL, "".join(seen)
 
@@ -115,7 +102,7 @@ def site(
     project.up()
     with entered(sandbox):
         monkeypatch.setenv("PULUMI_BACKEND_URL", project.env["PULUMI_BACKEND_URL"])
-        monkeypatch.setenv("PULUMI_COMMAND", f"{sys.executable} -m sandbox")
+        monkeypatch.setenv("PULUMI_COMMAND", project.env["PULUMI_COMMAND"])
         made = Site(sandbox, project)
         with open_place(made.outputs(), Frame()) as place:
             plan_register(place, [made.template]).plan.apply()

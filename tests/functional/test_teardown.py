@@ -9,8 +9,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from subprocess import CompletedProcess
@@ -144,7 +143,7 @@ def delete_bucket(sandbox: Sandbox, stand: AnyStand) -> None:
 
 
 @pytest.mark.parametrize("stand", ["s3"], indirect=True)
-def test_killed_in_a_write_the_next_run_ends_clean(sandbox: Sandbox, stand: AnyStand) -> None:
+def test_killed_in_a_write_the_next_run_ends_clean(sandbox: Sandbox, stand: AnyStand, python: Sequence[str]) -> None:
     """SIGKILL while 100ms is asked to take the template back: the next run completes it."""
     id_ = template(sandbox)
     before = settings(sandbox, id_)
@@ -152,7 +151,7 @@ def test_killed_in_a_write_the_next_run_ends_clean(sandbox: Sandbox, stand: AnyS
     rule = {"match": f"POST /v2/templates/{id_}/settings", "fault": "slow", "delay": 5}
     control(sandbox, "hms", "POST", "faults", rule)
     code = "import json, sys\nfrom tests.functional import test_teardown as t\nt.take_down_alone(json.load(sys.stdin))"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen([*python, "-c", code], stdin=subprocess.PIPE, text=True) as run:
         assert run.stdin is not None
         run.stdin.write(json.dumps(stand.raw))
         run.stdin.close()

@@ -67,11 +67,12 @@ def test_two_do_not_share_what_they_change(python: Sequence[str]) -> None:
     assert look.stdout == "False\n"
 
 
-def test_command_ends_with_whoever_started_it(python: Sequence[str]) -> None:
-    """SIGKILL of what stands for it, and the command does not go on."""
-    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+def test_command_ends_with_what_stands_for_it(python: Sequence[str]) -> None:
+    """SIGKILL, and neither the command goes on nor what it started."""
+    wait = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code = f"import os, subprocess; print(os.getpid(), flush=True); subprocess.run({[*python, '-c', wait]!r})"
     with subprocess.Popen([*python, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        pid = int(process.stdout.readline())
+        pids = [int(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGKILL)
-    eventually(lambda: not is_alive(pid))
+    eventually(lambda: not any(map(is_alive, pids)))
