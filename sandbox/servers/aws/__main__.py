@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from sandbox.servers.aws.emulator import Emulator
 from sandbox.servers.aws.errors import status_error
@@ -16,6 +17,9 @@ from sandbox.servers.child import run
 from sandbox.servers.faults import Faults
 from sandbox.servers.order import Order
 from sandbox.servers.serving import Application
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @asynccontextmanager
@@ -33,14 +37,19 @@ async def opened(order: Order) -> AsyncIterator[Application]:
 
 
 def _sweep(order: Order, emulator: Emulator, now: datetime) -> list[dict[str, str]]:
-    """Run the lifecycle over the server's own port, in a thread, as root."""
-    import boto3  # takes longer to load than all else here, and few need it
-
+    """Run the lifecycle over the server's own port, in a thread."""
     from sandbox.servers.aws.sweep import sweep
 
-    session = boto3.Session(emulator.root, "unchecked", region_name=order.settings.region)
-    client = session.client("s3", endpoint_url=order.url("aws"), verify=str(order.layout.authority))
+    client = _root_client(order.url("aws"), str(order.layout.authority), emulator.root, order.settings.region)
     return sweep(client, emulator.lifecycle_of, emulator.set_storage_class, now)
+
+
+@cache
+def _root_client(url: str, authority: str, root: str, region: str) -> S3Client:
+    """S3 as root, made once."""
+    import boto3  # takes longer to load than all else here, and few need it
+
+    return boto3.Session(root, "unchecked", region_name=region).client("s3", endpoint_url=url, verify=authority)
 
 
 if __name__ == "__main__":
