@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -28,6 +29,7 @@ class Project:
     env: dict[str, str] = field(repr=False)
     stack: str = "dev"
     python: Sequence[str] = (sys.executable,)
+    _outputs: dict[bytes, str] = field(default_factory=dict, repr=False)
 
     def configure(self, **config: Any) -> None:
         """Write Pulumi.<stack>.yaml; keys are those of the `recordings:` namespace, region us-east-1."""
@@ -69,8 +71,16 @@ class Project:
         return StackOutputs.from_json(self.raw_outputs())
 
     def raw_outputs(self) -> str:
-        """What `stack output --json --show-secrets` prints."""
-        return self.engine("stack", "output", "--json", "--show-secrets").stdout
+        """What `stack output --json --show-secrets` prints, which is asked once for each state of the stack."""
+        state = self._state()
+        if state not in self._outputs:
+            self._outputs[state] = self.engine("stack", "output", "--json", "--show-secrets").stdout
+        return self._outputs[state]
+
+    def _state(self) -> bytes:
+        """All that the backend has of the stack."""
+        stacks = Path(urlsplit(self.env["PULUMI_BACKEND_URL"]).path) / ".pulumi" / "stacks"
+        return b"".join(file.read_bytes() for file in sorted(stacks.rglob("*.json")))
 
     def preview(self) -> dict[str, Any]:
         """The object that `preview --json` prints."""

@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,9 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from typer.testing import CliRunner
 
+from recordings.cli import app as commands
 from recordings.migrate import migrations, run_migrations
 from recordings.outputs import StackOutputs
 from sandbox.servers import Sandbox
@@ -189,7 +190,7 @@ def test_commands_of_the_document_exist() -> None:
     """Every `recordings …` that a reader is told to run, and its options."""
     for line in re.findall(r"^\$ (recordings .+)$", DOCUMENT, re.MULTILINE):
         words = line.partition("#")[0].split()
-        done = subprocess.run([sys.executable, "-m", "recordings", words[1], "--help"], capture_output=True, text=True)
-        assert done.returncode == 0, line
+        done = CliRunner().invoke(commands, [words[1], "--help"])
+        assert done.exit_code == 0, line
         for option in (word for word in words if word.startswith("--")):
             assert option in done.stdout, line
