@@ -45,6 +45,9 @@ const list = await open(given.page);
 const rows = await list.page.locator("tbody tr").allInnerTexts();
 await list.page.getByRole("link", { name: /^Play the recording of room played/ }).click();
 const { page, seen } = list;
+// a click does not wait for the page that it leads to
+await page.waitForURL(/[?&]play=/);
+await page.locator("video").waitFor({ state: "attached" });
 const loaded = await page.evaluate(settled);
 const initial = [...seen.answers];
 const further = page.waitForResponse((answer) => answer.url().startsWith(given.bucket), { timeout: 20000 });
