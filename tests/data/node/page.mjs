@@ -1,4 +1,4 @@
-// Drives the page as a person would, and prints what was seen. Standard input: {page, forbidden, bucket, browser}.
+// Drives the page as a person would, and prints what was seen. Standard input: {page, forbidden, bucket, browser, far}.
 import { readFileSync } from "node:fs";
 import axe from "axe-core";
 import { chromium } from "playwright-core";
@@ -19,10 +19,11 @@ const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { 
 async function open(address) {
   const page = await context.newPage();
   const seen = { answers: [], complaints: [], dialogs: 0 };
-  page.on("response", (answer) => {
+  page.on("response", async (answer) => {
     if (!answer.url().startsWith(given.bucket)) return;
     const { "access-control-allow-origin": allowed = null, "content-range": range = null } = answer.headers();
-    seen.answers.push({ status: answer.status(), range, allowed });
+    const asked = await answer.request().headerValue("range").catch(() => null);
+    seen.answers.push({ status: answer.status(), asked, range, allowed });
   });
   page.on("console", (message) => message.type() === "error" && seen.complaints.push(message.text()));
   page.on("dialog", (dialog) => { seen.dialogs += 1; return dialog.dismiss(); });
@@ -41,6 +42,15 @@ const settled = () =>
     setTimeout(tell, 20000);
   });
 
+// what the player tells and what the network tells reach this script in no fixed order
+async function until(wanted) {
+  for (const end = Date.now() + 20000; Date.now() < end; await new Promise((next) => setTimeout(next, 20))) {
+    const found = wanted();
+    if (found) return found;
+  }
+  return null;
+}
+
 const list = await open(given.page);
 const rows = await list.page.locator("tbody tr").allInnerTexts();
 await list.page.getByRole("link", { name: /^Play the recording of room played/ }).click();
@@ -49,8 +59,8 @@ const { page, seen } = list;
 await page.waitForURL(/[?&]play=/);
 await page.locator("video").waitFor({ state: "attached" });
 const loaded = await page.evaluate(settled);
-const initial = [...seen.answers];
-const further = page.waitForResponse((answer) => answer.url().startsWith(given.bucket), { timeout: 20000 });
+const far = (answer) => Number(/^bytes=(\d+)-/.exec(answer.asked)?.[1]) > given.far;
+const early = await until(() => seen.answers[0]);
 const sought = await page.evaluate(
   (share) => new Promise((resolve) => {
     const video = document.querySelector("video");
@@ -58,9 +68,7 @@ const sought = await page.evaluate(
     setTimeout(() => resolve(null), 20000);
     video.currentTime = video.duration * share;
   }), 0.8);
-const answer = await further;
-const asked = await answer.request().allHeaders();
-const afterSeek = { status: answer.status(), asked: asked.range, given: answer.headers()["content-range"] };
+const afterSeek = await until(() => seen.answers.find(far));
 await page.evaluate(axe.source);
 const faults = await page.evaluate(async () => (await axe.run()).violations.map((fault) => `${fault.id}: ${fault.help}`));
 await page.setViewportSize({ width: 360, height: 700 });
@@ -68,6 +76,7 @@ const overflow = await page.evaluate(() => document.documentElement.scrollWidth 
 
 const other = await open(given.forbidden);
 const refused = await other.page.evaluate(settled);
+await until(() => other.seen.complaints.length);
 await browser.close();
-console.log(JSON.stringify({ rows, loaded, sought, initial, afterSeek, origin: new URL(given.page).origin,
+console.log(JSON.stringify({ rows, loaded, sought, early, afterSeek, answers: seen.answers, origin: new URL(given.page).origin,
   complaints: seen.complaints, dialogs: seen.dialogs, faults, overflow, refused, refusedComplaints: other.seen.complaints }));
