@@ -72,6 +72,8 @@ def stack_outputs(settings: Settings, storage: RecordingStorage) -> dict[str, An
         "templateIds": list(settings.template_ids),
         "corsOrigins": list(settings.cors_origins),
         "formerBuckets": [_shown(place) for place in settings.former_buckets] or None,
+        "kmsKey": settings.kms_key,
+        "accessLogBucket": settings.access_log_bucket,
         "writerPrincipal": storage.writer_principal,
         "readerPrincipal": storage.reader_principal,
         "externalIdentities": _external(settings) or None,

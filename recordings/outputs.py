@@ -114,6 +114,8 @@ class StackOutputs(_Model):
     former_buckets: tuple[FormerBucket, ...] = Field(
         (), description="Buckets to download older recordings from: `{bucketName, region, pathPrefix, kmsKey}` each"
     )
+    kms_key: str | None = Field(None, description="The KMS key that encrypts the bucket; absent for the provider's own")
+    access_log_bucket: str | None = Field(None, description="The bucket that takes the access log; absent for no log")
     writer_principal: str = Field("", description="IAM user ARN or service-account e-mail of the writer")
     reader_principal: str = Field("", description="IAM user ARN or service-account e-mail of the reader")
     writer_policy: str | None = Field(None, description="What the owner of an external writer must allow it (JSON)")

@@ -70,7 +70,7 @@ class Surveyor:
 
     def bucket(self, name: str) -> BucketFacts:
         """Read a bucket of this project. Raises StoreError, and UsageError if it is another project's."""
-        what, path = f"reading the bucket {name} as operator", f"b/{quote(name, safe='')}"
+        what, path = f"reading the bucket {name} as operator", _path(name)
         found = self._get(_STORAGE, path, what, projection="full")
         own = self._pages("b", what, project=self.project, prefix=name, fields="items(name),nextPageToken")
         if name not in {each["name"] for each in own}:
@@ -79,6 +79,14 @@ class Surveyor:
             )
         policy = self._get(_STORAGE, f"{path}/iam", what, optionsRequestedPolicyVersion=_POLICY_VERSION)
         return BucketFacts(name, found, policy.get("bindings", ()))
+
+    def encryption(self, name: str) -> Document | None:
+        """The bucket's `encryption`, None where it is not set. Raises StoreError."""
+        return self._field(name, "encryption")
+
+    def logging(self, name: str) -> Document | None:
+        """The bucket's `logging`, None where nothing is logged. Raises StoreError."""
+        return self._field(name, "logging")
 
     def account(self, id_: str) -> AccountFacts | None:
         """Read a service account of this project, or give None. Raises StoreError."""
@@ -94,6 +102,12 @@ class Surveyor:
         """The HMAC keys of a service account: `accessId`, `state`, `timeCreated`. Raises StoreError."""
         what = f"listing the HMAC keys of {email} as operator"
         return self._pages(f"projects/{self.project}/hmacKeys", what, serviceAccountEmail=email)
+
+    def _field(self, name: str, field: str) -> Document | None:
+        found: Document | None = self._get(
+            _STORAGE, _path(name), f"reading the {field} of the bucket {name} as operator", fields=field
+        ).get(field)
+        return found
 
     def _pages(self, path: str, what: str, **query: Any) -> Iterator[Document]:
         while True:
@@ -126,3 +140,7 @@ class Surveyor:
         untyped: Any = AuthorizedSession
         session: AuthorizedSession = untyped(TokenOnly(login) if own else login)
         return session
+
+
+def _path(bucket: str) -> str:
+    return f"b/{quote(bucket, safe='')}"

@@ -70,12 +70,25 @@ class Surveyor:
         with mapped("GetCallerIdentity as operator"):
             return str(self._client("sts").get_caller_identity()["Account"])
 
-    def bucket(self, name: str) -> BucketFacts:
-        """Read a bucket of this account. Raises StoreError: it is not there, another account's, or not readable."""
+    def bucket(self, name: str, *, options: bool = True) -> BucketFacts:
+        """Read a bucket of this account; without `options`, `encryption` and `logging` are not read and None.
+
+        Raises StoreError: it is not there, another account's, or not readable.
+        """
         account = self.account()
         with mapped(f"reading s3://{name} as operator"):
             region = self._locate(name, account)
-            return _bucket(self._client("s3", region), name, region)
+            return _bucket(self._client("s3", region), name, region, options=options)
+
+    def encryption(self, name: str) -> Document | None:
+        """GetBucketEncryption: its rule, None where there is none. Raises StoreError."""
+        with mapped(f"GetBucketEncryption on s3://{name} as operator"):
+            return _encryption(self._client("s3"), name)
+
+    def logging(self, name: str) -> Document | None:
+        """GetBucketLogging: its LoggingEnabled, None where nothing is logged. Raises StoreError."""
+        with mapped(f"GetBucketLogging on s3://{name} as operator"):
+            return _logging(self._client("s3"), name)
 
     def user(self, name: str) -> UserFacts:
         """Read a user. Raises StoreError, and UsageError where there is none."""
@@ -119,7 +132,7 @@ class Surveyor:
         return "eu-west-1" if found == "EU" else str(found or "us-east-1")
 
 
-def _bucket(s3: Any, name: str, region: str) -> BucketFacts:
+def _bucket(s3: Any, name: str, region: str, *, options: bool) -> BucketFacts:
     def ask(operation: str, absent: str, *path: str) -> Any:
         answer: Any = _optional(absent, lambda: getattr(s3, operation)(Bucket=name))
         for key in path if answer is not None else ():
@@ -129,12 +142,6 @@ def _bucket(s3: Any, name: str, region: str) -> BucketFacts:
     statements = _statements(ask("get_bucket_policy", "NoSuchBucketPolicy", "Policy") or "{}")
     versioning = s3.get_bucket_versioning(Bucket=name)
     ownership = ask("get_bucket_ownership_controls", "OwnershipControlsNotFoundError", "OwnershipControls", "Rules")
-    encryption = ask(
-        "get_bucket_encryption",
-        "ServerSideEncryptionConfigurationNotFoundError",
-        "ServerSideEncryptionConfiguration",
-        "Rules",
-    )
     acl = s3.get_bucket_acl(Bucket=name)
     return BucketFacts(
         name=name,
@@ -147,11 +154,23 @@ def _bucket(s3: Any, name: str, region: str) -> BucketFacts:
         has_block=ask("get_public_access_block", "NoSuchPublicAccessBlockConfiguration") is not None,
         ownership=ownership[0]["ObjectOwnership"] if ownership else None,
         grantees=_grantees(acl),
-        encryption=encryption[0] if encryption else None,
+        encryption=_encryption(s3, name) if options else None,
         versioning=versioning.get("Status"),
         mfa_delete=versioning.get("MFADelete") == "Enabled",
-        logging=s3.get_bucket_logging(Bucket=name).get("LoggingEnabled"),
+        logging=_logging(s3, name) if options else None,
     )
+
+
+def _encryption(s3: Any, name: str) -> Document | None:
+    absent = "ServerSideEncryptionConfigurationNotFoundError"
+    answer: Any = _optional(absent, lambda: s3.get_bucket_encryption(Bucket=name))
+    rules = answer["ServerSideEncryptionConfiguration"].get("Rules") if answer else None
+    return rules[0] if rules else None
+
+
+def _logging(s3: Any, name: str) -> Document | None:
+    found: Document | None = s3.get_bucket_logging(Bucket=name).get("LoggingEnabled")
+    return found
 
 
 def _user(iam: Any, name: str, found: Document) -> UserFacts:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 
-from recordings.doctor import bucket, clock, cors, drift, keys, objects, rooms, templates
+from recordings.doctor import bucket, clock, cors, drift, keys, objects, options, rooms, templates
 from recordings.doctor.assets import Place
 from recordings.doctor.findings import Finding, Look, Severity, in_order, look
 from recordings.doctor.objects import Walk
@@ -40,6 +40,7 @@ def examine(
     groups = (
         bucket.looks(patient),
         drift.looks(patient),
+        options.looks(patient),
         keys.looks(patient),
         templates.looks(patient),
         rooms.looks(patient, room_facts),

@@ -1,7 +1,7 @@
 """Drift: what bucket, writer and reader are set to in the cloud against what the stack declares.
 
-Owns the comparison, over facts that `recordings.adoption` reads as the operator. A KMS key and an access log are not
-in the stack's outputs, so that these are not compared; `pulumi refresh` compares everything.
+Owns the comparison, over facts that `recordings.adoption` reads as the operator. Key and access log of the bucket are
+compared in `recordings.doctor.options`.
 """
 
 from __future__ import annotations
@@ -66,8 +66,6 @@ def s3_bucket(facts: S3BucketFacts, outputs: StackOutputs) -> Iterator[str]:
             yield f"the bucket policy allows more than the stack: {statement.get('Sid') or 'a statement with no Sid'}"
     if facts.ownership != "BucketOwnerEnforced":
         yield f"object ownership is {facts.ownership or 'not set'}, so that ACLs count"
-    if facts.encryption is None:
-        yield "no default encryption"
     rules = [(r.get("AllowedOrigins", ()), r.get("AllowedMethods", ()), r.get("ExposeHeaders", ())) for r in facts.cors]
     yield from cors(rules, outputs.cors_origins)
 
@@ -97,12 +95,12 @@ def cors(rules: Iterable[tuple[Sequence[str], ...]], origins: Sequence[str]) -> 
 
 
 def s3_rights(statements: Iterable[Document], declared: Iterable[Document], who: str) -> Iterator[str]:
-    """What an IAM user may do less or more than declared; a KMS key's statement is not in the outputs."""
+    """What an IAM user may do less or more than declared."""
     statements, declared = list(statements), list(declared)
     for statement in _lacking(declared, statements):
         yield f"the {who} lacks {statement['Sid']}"
     for statement in _lacking(statements, declared):
-        if statement.get("Effect") == "Allow" and statement.get("Sid") != "EncryptionKey":
+        if statement.get("Effect") == "Allow":
             yield f"the {who} may do more: {statement.get('Sid') or json.dumps(statement.get('Action'))}"
 
 
@@ -117,7 +115,7 @@ def gcs_rights(bindings: Iterable[Document], declared: Iterable[Document], email
 
 
 def _s3_bucket(patient: Patient) -> Iterator[Finding]:
-    facts = patient.surveyor.bucket(patient.outputs.bucket_name)
+    facts = patient.surveyor.bucket(patient.outputs.bucket_name, options=False)
     yield _drifted("guard", BUCKET, list(s3_bucket(facts, patient.outputs)))
 
 
@@ -130,8 +128,8 @@ def _s3_rights(patient: Patient) -> Iterator[Finding]:
     outputs = patient.outputs
     place = (outputs.bucket_name, outputs.region, outputs.path_prefix)
     declared = {
-        "writer": (outputs.writer_principal, writer_policy(*place, outputs.writer_access)),
-        "reader": (outputs.reader_principal, reader_policy(*place, former=outputs.former_buckets)),
+        "writer": (outputs.writer_principal, writer_policy(*place, outputs.writer_access, outputs.kms_key)),
+        "reader": (outputs.reader_principal, reader_policy(*place, outputs.kms_key, outputs.former_buckets)),
     }
     differences: list[str] = []
     for who, (arn, policy) in declared.items():

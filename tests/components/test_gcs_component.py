@@ -159,6 +159,8 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
     ("forceDestroy", True, lambda d: bucket(d)["forceDestroy"], True),
     ("protect", True, lambda d: [r.name for r in d.resources.values() if r.protect], ["recordings-bucket"]),
     ("environment", "QA.1", lambda d: bucket(d)["labels"]["recordings-environment"], "qa-1"),
+    ("kmsKey", KMS, lambda d: d.outputs["kmsKey"], KMS),
+    ("accessLogBucket", "acme-logs", lambda d: d.outputs["accessLogBucket"], "acme-logs"),
     ("templateIds", ["6" * 24], lambda d: d.outputs["templateIds"], ["6" * 24]),
     ("expectedAccount", PROJECT, lambda d: d.outputs["expectedAccount"], PROJECT),
     ("expectedRegions", ["EUROPE-WEST1"], lambda d: d.outputs["expectedRegions"], ["europe-west1"]),
@@ -287,6 +289,7 @@ def test_outputs_are_the_contract() -> None:
     assert (outputs.bucket_name, outputs.region, outputs.registered_key) == (BUCKET, "europe-west1", "blue")
     assert (outputs.writer_principal, outputs.reader_principal) == (WRITER, READER)
     absent = {"endpointUrl", "expectedAccount", "expectedRegions", "expiresAt", "serviceAccountKey", "formerBuckets"}
+    absent |= {"kmsKey", "accessLogBucket"}
     assert not absent & set(deployment.outputs)
 
 

@@ -116,6 +116,8 @@ EFFECTS: list[tuple[str, Any, Check, object]] = [
     ("forceDestroy", True, lambda d: d.inputs("user", "recordings-writer")["forceDestroy"], True),
     ("protect", True, lambda d: [r.name for r in d.resources.values() if r.protect], ["recordings-bucket"]),
     ("environment", "qa", lambda d: d.inputs("bucket")["tags"]["recordings:environment"], "qa"),
+    ("kmsKey", KMS, lambda d: d.outputs["kmsKey"], KMS),
+    ("accessLogBucket", "acme-logs", lambda d: d.outputs["accessLogBucket"], "acme-logs"),
     ("templateIds", ["6" * 24], lambda d: d.outputs["templateIds"], ["6" * 24]),
     ("expectedAccount", ACCOUNT, lambda d: d.outputs["expectedAccount"], ACCOUNT),
     ("expectedRegions", ["us-east-1"], lambda d: d.outputs["expectedRegions"], ["us-east-1"]),

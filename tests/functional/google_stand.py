@@ -111,6 +111,17 @@ class GoogleStand:
         }
         self._change(lifecycle={"rule": [rule for id_, rule in rules.items() if id_ in (ids or rules)]})
 
+    def encrypt(self) -> str:
+        """New objects are encrypted with a key of Cloud KMS, whose name is given."""
+        key = f"projects/{self.lab.project}/locations/{REGION.lower()}/keyRings/r/cryptoKeys/k"
+        self.lab.switch(kmsKeys=[key])
+        self._change(encryption={"defaultKmsKeyName": key})
+        return key
+
+    def log_to(self, bucket: str) -> None:
+        """The access log goes there, as a stack would have it."""
+        self._change(logging={"logBucket": bucket, "logObjectPrefix": self.bucket})
+
     def suspend_versioning(self) -> None:
         """Overwritten recordings are lost from now on."""
         self._change(versioning={"enabled": False})

@@ -151,6 +151,18 @@ class Stand:
         ]
         self.s3.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": chosen})
 
+    def encrypt(self) -> str:
+        """New objects are encrypted with a key of KMS, whose ARN is given."""
+        key: str = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        rule: Any = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+        self.s3.put_bucket_encryption(Bucket=self.bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        return key
+
+    def log_to(self, bucket: str) -> None:
+        """The access log goes there, as a stack would have it."""
+        log: Any = {"LoggingEnabled": {"TargetBucket": bucket, "TargetPrefix": f"{self.bucket}/"}}
+        self.s3.put_bucket_logging(Bucket=self.bucket, BucketLoggingStatus=log)
+
     def suspend_versioning(self) -> None:
         """Overwritten recordings are lost from now on."""
         self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Suspended"})

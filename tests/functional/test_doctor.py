@@ -136,6 +136,45 @@ def test_parts_that_are_missing_are_not_checked(scene: Scene) -> None:
     assert "no 100ms credentials" in found["template", "not checked"] or "HMS_" in found["template", "not checked"]
 
 
+def test_key_and_access_log_are_compared_with_the_stack(scene: Scene) -> None:
+    """What is there is named until the stack declares it, and so is what is not the declared one."""
+    stand = scene.stand
+    key, log = stand.encrypt(), stand.bucket
+    stand.log_to(log)
+    found = scene.found("--quick")["guard", "warning"]
+    assert key in found
+    assert "which the stack does not declare" in found
+    stand.raw |= {"kmsKey": key, "accessLogBucket": log}
+    found_then = scene.found("--quick")
+    assert ("guard", "warning") not in found_then
+    right = "EncryptionKey" if stand.provider == "s3" else ""
+    assert right in found_then.get(("rights", "warning"), ""), "with the key declared, its right is missed"
+    stand.raw |= {"kmsKey": key + "0", "accessLogBucket": "elsewhere"}
+    found = scene.found("--quick")["guard", "warning"]
+    assert f"not with {key}0" in found
+    assert "elsewhere" in found
+
+
+@pytest.mark.parametrize("scene", ["s3"], indirect=True)
+def test_operator_who_may_not_read_the_log_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else guards the bucket is looked at all the same. On Google one right reads it all."""
+    iam, name = aws("iam", scene.sandbox), f"{scene.stand.bucket}-operator"
+    iam.create_user(UserName=name)
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:GetBucketLogging", "Resource": "*"},
+    ]
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Statement": statements}))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    assert "GetBucketLogging" in scene.found("--quick")["guard", "not checked"]
+    guards = [one for one in json.loads(scene.result.stdout)["findings"] if one["id"] == "guard"]
+    (one,) = [one for one in guards if one["severity"] == "not checked"]
+    assert one["title"] == "access log"
+    assert "s3:GetBucketLogging" in one["repair"]
+
+
 @ONE
 def test_template_that_was_registered_by_name_is_looked_at(scene: Scene) -> None:
     """The stack need not name it: the bucket remembers it, and is not said to be unknown to 100ms."""

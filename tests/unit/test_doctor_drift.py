@@ -60,7 +60,6 @@ ALLOW = {
         ({"statements": [*bucket().statements, ALLOW]}, ["allows more than the stack: Theirs"]),
         ({"is_public": True}, ["lets everybody in"]),
         ({"ownership": None}, ["ownership is not set"]),
-        ({"encryption": None}, ["no default encryption"]),
         ({"cors": []}, ["no CORS rule for *"]),
         ({"cors": [{**bucket().cors[0], "ExposeHeaders": []}]}, ["exposes too few"]),
         (
@@ -77,10 +76,12 @@ def test_each_drift_of_a_bucket_is_named(changes: dict[str, Any], expected: list
 
 
 def test_rights_beyond_the_stack_are_named() -> None:
-    """A statement more or less; a KMS key's is the stack's own."""
+    """A statement more or less, that of a KMS key too."""
     declared = cast(Any, writer_policy("b", "eu-west-1", "r/", OUTPUTS.writer_access)["Statement"])
-    kms = {"Sid": "EncryptionKey", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": "k"}
-    assert list(drift.s3_rights([*declared, kms], declared, "writer")) == []
+    own = cast(Any, writer_policy("b", "eu-west-1", "r/", OUTPUTS.writer_access, "k")["Statement"])
+    assert list(drift.s3_rights(declared, declared, "writer")) == []
+    assert list(drift.s3_rights(own, declared, "writer")) == ["the writer may do more: EncryptionKey"]
+    assert list(drift.s3_rights(declared, own, "writer")) == ["the writer lacks EncryptionKey"]
     assert list(drift.s3_rights([*declared, ALLOW], declared, "writer")) == ["the writer may do more: Theirs"]
     assert list(drift.s3_rights(declared[1:], declared, "writer")) == [f"the writer lacks {declared[0]['Sid']}"]
 
