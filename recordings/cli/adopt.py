@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,8 +20,6 @@ from recordings.plans import Plan, Step
 
 if TYPE_CHECKING:
     from recordings.adoption.proposing import Wish
-
-NAME: Final = "adopt"
 
 
 def command(

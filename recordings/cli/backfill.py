@@ -30,8 +30,6 @@ from recordings.paths import Home
 from recordings.shown import counted, size
 from recordings.stores import Identity, open_store
 
-NAME = "backfill"
-
 
 def command(
     stack: StackOption = None,

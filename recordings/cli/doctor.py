@@ -34,7 +34,6 @@ from recordings.verification import http_client
 if TYPE_CHECKING:
     from recordings.catalog import Catalog
 
-NAME: Final = "doctor"
 _STYLES: Final = {
     Severity.FAULT: "red",
     Severity.WARNING: "yellow",

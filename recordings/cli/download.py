@@ -30,8 +30,6 @@ from recordings.signing import file_name
 from recordings.stores import SignedUrl
 from recordings.verification import http_client
 
-NAME = "download"
-
 
 def command(
     recording: Annotated[

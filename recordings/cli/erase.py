@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from recordings.erasure.erase import Erasure, Place
     from recordings.erasure.target import Target
 
-NAME = "erase"
 ARRIVES = timedelta(minutes=20)
 """A recording arrives 15 to 20 minutes after its call, says 100ms' FAQ."""
 

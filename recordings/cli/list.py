@@ -14,8 +14,6 @@ from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, 
 from recordings.cli.source import open_rows
 from recordings.shown import length, moment, size
 
-NAME = "list"
-
 
 def command(
     stack: StackOption = None,

@@ -14,8 +14,6 @@ from recordings.errors import UsageError
 from recordings.extras import needs
 from recordings.shown import counted
 
-NAME = "migrate"
-
 
 def command(
     back: Annotated[

@@ -26,8 +26,6 @@ from recordings.stores import ObjectInfo, open_source
 if TYPE_CHECKING:
     from recordings.reconcile import Findings
 
-NAME = "reconcile"
-
 
 def command(
     stack: StackOption = None,

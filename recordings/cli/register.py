@@ -12,8 +12,6 @@ from recordings.cli.place import TemplateOption, open_place, show_intent
 from recordings.outputs import StackOutputs
 from recordings.registration import plan_register, template_ids
 
-NAME = "register"
-
 AcceptHlsVodOption = Annotated[
     bool,
     typer.Option(

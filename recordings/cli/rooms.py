@@ -16,7 +16,6 @@ from recordings.errors import CheckFailedError, UsageError
 from recordings.registration import Place
 from recordings.rooms import OURS, OwnStorage, State, plan_update, survey
 
-NAME: Final = "rooms"
 _STYLE: Final = {State.CURRENT: "green", State.STALE: "red", State.FORMER: "red", State.UNKNOWN: "yellow"}
 
 

@@ -25,7 +25,6 @@ from recordings.rotation import NOTES, Action, Kind, Means, Position, Role, Rota
 from recordings.rotation.proof import probe, prove
 from recordings.verification import Check, Status
 
-NAME: Final = "rotate"
 LIFE: Final = timedelta(days=60)
 """When a scheduled job hears that a key is due for rotation; CIS asks for 90 days at most."""
 TOMORROW: Final = timedelta(days=1)

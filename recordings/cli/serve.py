@@ -23,7 +23,6 @@ from recordings.hms_auth import HmsCredentials
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-NAME = "serve"
 _LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 
 

@@ -12,8 +12,6 @@ from recordings.paths import Home
 from recordings.signing import check_expiry
 from recordings.stores import open_source
 
-NAME = "sign"
-
 
 def command(
     key_or_path: Annotated[

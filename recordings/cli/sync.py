@@ -25,8 +25,6 @@ from recordings.shown import counted
 if TYPE_CHECKING:
     from recordings.sync import Tally
 
-NAME = "sync"
-
 
 def command(
     stack: StackOption = None,

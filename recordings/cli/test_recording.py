@@ -22,8 +22,6 @@ from recordings.stores import Identity, open_store
 from recordings.trial import USUAL, Trial
 from recordings.verification import http_client
 
-NAME = "test-recording"
-
 
 def command(
     room: Annotated[str, typer.Option(metavar="ID", help="Room to record; nobody else may be recording in it.")],

@@ -6,8 +6,6 @@ from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption,
 from recordings.cli.place import TemplateOption, open_place, show_intent
 from recordings.registration import plan_unregister, template_ids
 
-NAME = "unregister"
-
 
 def command(
     stack: StackOption = None,

@@ -31,7 +31,6 @@ from recordings.usage.count import Totals, Usage, as_json, count, hours
 from recordings.usage.prices import Cost, load_prices, monthly_cost
 from recordings.usage.spool import DIMENSIONS, Sum
 
-NAME = "usage"
 _DAYS: Final = 8
 """How many coming days of deletion the table shows; --json has them all."""
 _HMS: Final = ("HMS_ACCESS_KEY", "HMS_MANAGEMENT_TOKEN")

@@ -22,7 +22,6 @@ from recordings.stores import AccessKey, Identity, open_store
 from recordings.verification import Context, Probe, http_client, table
 from recordings.verification import verify as run_checks
 
-NAME = "verify"
 PATIENCE = timedelta(seconds=60)
 """How long new keys may take to become usable; with AWS 10 to 15 seconds are usual."""
 

@@ -35,7 +35,6 @@ from recordings.watch import watch as look
 from recordings.watch_heartbeat import VARIABLE, heartbeat_url, ping
 from recordings.watch_metrics import render, write_whole
 
-NAME: Final = "watch"
 _STYLES: Final = {State.LATE: "yellow", State.FAILED: "red", State.MISSING: "red", State.ON_ITS_WAY: "cyan"}
 _SHOWN: Final = 50
 

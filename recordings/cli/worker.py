@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from recordings.backfill.queue import Waiting
     from recordings.worker import Ended
 
-NAME = "worker"
 _LEAST = 2
 
 

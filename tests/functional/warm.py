@@ -34,9 +34,12 @@ from typing import Final, NoReturn
 import botocore.loaders
 import botocore.session
 
+from recordings.cli import COMMANDS
+
 CLIENT: Final = Path(__file__).with_name("warm_client.py")
 MODULES: Final = (
     *("components", "components.s3", "components.gcs", "policy", "recordings.cli"),
+    *(f"recordings.cli.{name.replace('-', '_')}" for name in COMMANDS),
     *("sandbox.engine.cli", "sandbox.engine.program", "sandbox.providers.aws", "sandbox.providers.gcp"),
     *(f"scripts.{name}" for name in ("github", "post_deploy", "pr_stack", "preview_diff", "sweep")),
     *("cryptography.hazmat.primitives.kdf.pbkdf2", "pydantic.dataclasses", "pydantic.type_adapter"),
