@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from recordings.doctor.findings import Finding, Look, Severity, fine
+from recordings.doctor.findings import Finding, Look, Severity, fine, not_checked
 from recordings.doctor.patient import Patient
-from recordings.errors import GuardError, HmsNotFoundError
+from recordings.errors import GuardError, HmsError, HmsNotFoundError, StoreError
 from recordings.guards import check_customer
 from recordings.hms_models import Template
 from recordings.outputs import StackOutputs
 from recordings.policies import OPERATOR_PREFIX
 from recordings.registration import FOLDER
+from recordings.stores import Store
 from recordings.upload_settings import Settings, Upload, check_form, differences, points_at, upload_of
+from recordings.verification.checks import fix_for
 
+OTHERS: Final = "templates that the stack does not name"
+BY_NAME: Final = "templates registered by name"
 DASHBOARD: Final = "100ms dashboard, the template's page, Recording"
 _MODES: Final = {"compositeRecording": "composite", "trackRecording": "track", "streamRecording": "stream"}
 
 
 def looks(patient: Patient) -> list[Look]:
-    """Where each template uploads, and what it records; where the stack names none, each that was registered."""
-    ids = patient.outputs.template_ids
-    if not ids:
-        return [Look("template", "templates", partial(_registered, patient))]
+    """Where each template uploads, and what it records: those that the stack names, then all others that are here."""
     found = []
-    for id_ in ids:
+    for id_ in patient.outputs.template_ids:
         found.append(Look("template", f"template {id_}", partial(_upload, patient, id_)))
         found.append(Look("recording-mode", f"recording modes of template {id_}", partial(_modes, patient, id_)))
-    return found
+    return [*found, Look("template", OTHERS, partial(_others, patient))]
 
 
 def judge_upload(id_: str, settings: Settings, outputs: StackOutputs, select: str) -> Finding:
@@ -120,18 +122,87 @@ def _modes(patient: Patient, id_: str) -> Iterator[Finding]:
     yield from judge_modes(hms.template(id_), hms.template_recordings(id_))
 
 
-def _registered(patient: Patient) -> Iterator[Finding]:
-    """Templates that were registered by name: the bucket remembers each. Raises StoreError."""
-    folder = f"{OPERATOR_PREFIX}{FOLDER}"
-    ids = sorted(info.key.removeprefix(folder) for info in patient.operator.list(folder))
-    if not ids:
-        yield from _none()
-    for id_ in ids:
-        yield from _upload(patient, id_)
+def _others(patient: Patient) -> Iterator[Finding]:
+    """Templates that the stack does not name: those that upload here, and those that were registered by name.
+
+    Raises HmsError. What the bucket remembers is not checked where nobody may read it.
+    """
+    named = patient.outputs.template_ids
+    here, unclear = _uploading(patient)
+    yield from unclear
+    try:
+        remembered = _remembered(patient.operator) - {*named}
+    except StoreError as error:
+        yield not_checked("template", BY_NAME, str(error), fix_for(error))
+    else:
+        for id_ in sorted(remembered - here):
+            yield from _gone_elsewhere(patient, id_)
+        if not here and not remembered:
+            yield fine("template", OTHERS, "none uploads here") if named else _none()
+    for id_ in sorted(here):
+        yield from (_named(found, id_, patient) for found in _upload(patient, id_))
         yield from _modes(patient, id_)
 
 
-def _none() -> Iterator[Finding]:
+def _uploading(patient: Patient) -> tuple[set[str], list[Finding]]:
+    """Templates of the workspace that upload to the bucket and are not the stack's; those of which nobody can tell."""
+    hms, wanted = patient.need_hms(), Upload.from_outputs(patient.outputs)
+    here: set[str] = set()
+    unclear = []
+    for template in hms.templates():
+        if template.id in patient.outputs.template_ids:
+            continue
+        try:
+            settings = hms.template_settings(template.id)
+        except HmsNotFoundError:
+            continue  # deleted after it was listed
+        try:
+            check_form(settings)
+        except HmsError as error:
+            unclear.append(not_checked("template", f"template {template.id}", str(error)))
+            continue
+        if points_at(settings, wanted):
+            here.add(template.id)
+    return here, unclear
+
+
+def _remembered(operator: Store) -> set[str]:
+    """Templates whose former settings the bucket has: each that was ever registered. Raises StoreError."""
+    folder = f"{OPERATOR_PREFIX}{FOLDER}"
+    return {info.key.removeprefix(folder) for info in operator.list(folder)}
+
+
+def _gone_elsewhere(patient: Patient, id_: str) -> Iterator[Finding]:
+    """One that was registered and uploads here no more: a fault only where the stack has no template of its own.
+
+    Whether 100ms has it no more, or the credentials are of another workspace, its own templates tell.
+    """
+    named, title = patient.outputs.template_ids, f"template {id_}"
+    try:
+        patient.need_hms().template(id_)
+    except HmsNotFoundError as error:
+        if named:
+            yield fine("template", title, "it was registered by name; 100ms has it no more")
+        else:
+            repair = "if it was not deleted, take the credentials of its workspace"
+            yield Finding("template", title, Severity.WARNING, str(error), repair)
+        return
+    for found in _upload(patient, id_):
+        yield replace(found, severity=Severity.WARNING) if named and found.severity is Severity.FAULT else found
+
+
+def _named(found: Finding, id_: str, patient: Patient) -> Finding:
+    """What was found of a template that uploads here, and that it should be the stack's where the stack names some."""
+    ids = patient.outputs.template_ids
+    if not ids or found.severity is not Severity.FINE:
+        return found
+    seen = "it uploads here and is not in recordings:templateIds: watch and webhook take its failures for another's"
+    name = f"pulumi config set --path 'recordings:templateIds[{len(ids)}]' {id_} && pulumi up"
+    repair = f"{name}; or recordings unregister {patient.select} --template {id_}"
+    return Finding("template", found.title, Severity.WARNING, seen, repair)
+
+
+def _none() -> Finding:
     repair = "pulumi config set --path 'recordings:templateIds[0]' ID && pulumi up, then recordings register"
     seen = "neither stack nor bucket names one: `recordings register` was not run yet"
-    yield Finding("template", "templates", Severity.WARNING, seen, repair)
+    return Finding("template", "templates", Severity.WARNING, seen, repair)
