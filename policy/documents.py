@@ -13,17 +13,44 @@ from typing import Any, Final
 from policy.model import Mark, NotKnownError, Planned, at, items
 
 IDENTITY_POLICIES: Final = ("aws:iam:UserPolicy", "aws:iam:Policy", "aws:iam:RolePolicy", "aws:iam:GroupPolicy")
-BUCKET_POLICIES: Final = ("aws:s3:BucketPolicy", "aws:s3:Bucket")
-"""A bucket has one inline too, an older form of the same."""
+BUCKET_POLICIES: Final = (
+    "aws:s3:BucketPolicy",
+    "aws:s3:Bucket",
+    "aws:s3:AccessPoint",
+    "aws:s3control:AccessPointPolicy",
+    "aws:s3control:ObjectLambdaAccessPointPolicy",
+)
+"""A bucket has one inline too, an older form of the same; an access point is another way to the same objects."""
 BINDINGS: Final = (
     "gcp:storage:BucketIAMMember",
     "gcp:storage:BucketIAMBinding",
     "gcp:storage:BucketIAMPolicy",
-    "gcp:projects:IAMMember",
-    "gcp:projects:IAMBinding",
-    "gcp:serviceaccount:IAMMember",
-    "gcp:serviceaccount:IAMBinding",
+    "gcp:storage:ManagedFolderIamMember",
+    "gcp:storage:ManagedFolderIamBinding",
+    "gcp:storage:ManagedFolderIamPolicy",
+    *(
+        f"gcp:{place}:IAM{form}"
+        for place in ("projects", "serviceaccount", "folder", "organizations")
+        for form in ("Member", "Binding", "Policy")
+    ),
 )
+_PLACES: Final = {"storage": "bucket", "projects": "project", "folder": "folder", "organizations": "organization"}
+_IN_BUCKET: Final = ("bucket", "managedFolder")
+_ELEMENTS: Final = frozenset({"Version", "Id", "Statement"})
+_PARTS: Final = frozenset(
+    {
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    }
+)
+"""Of a statement: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +67,17 @@ class Statement:
 
 @dataclass(frozen=True)
 class Binding:
-    """One role for some members; `members` may hold marks. `place` is bucket, project or account."""
+    """One role for some members; `members` may hold marks. `folder` is the one in the bucket that it is for, if any.
+
+    `place` is bucket, project, folder, organization or account.
+    """
 
     place: str
     role: str
     members: tuple[Any, ...]
     expression: str | None
     bucket: str | None
+    folder: str | None
 
 
 def document(resource: Planned) -> Mapping[str, Any] | None:
@@ -58,6 +89,16 @@ def document(resource: Planned) -> Mapping[str, Any] | None:
     if not isinstance(parsed, Mapping) or not all(isinstance(item, Mapping) for item in items(parsed, "Statement")):
         raise ValueError("no policy document")
     return parsed
+
+
+def strange_elements(resource: Planned) -> list[str]:
+    """Elements of the document that IAM does not know, such as `action`: what they say is not judged.
+
+    Raises NotKnownError, or ValueError if it is no JSON.
+    """
+    found = document(resource) or {}
+    strange = set(found) - _ELEMENTS
+    return sorted(strange.union(*(set(item) - _PARTS for item in items(found, "Statement"))))
 
 
 def statements(resource: Planned) -> list[Statement]:
@@ -99,27 +140,26 @@ def _principals(raw: Mapping[str, Any]) -> tuple[str, ...]:
 
 def bindings(resource: Planned) -> list[Binding]:
     """The role bindings that a resource makes. Raises NotKnownError."""
-    place = {"storage": "bucket", "projects": "project"}.get(resource.kind.split(":")[1], "account")
-    bucket = resource.inputs.get("bucket")
-    named = bucket if isinstance(bucket, str) else None
+    place = _PLACES.get(resource.kind.split(":")[1], "account")
     if resource.kind.endswith("Policy"):
         try:
             data = at(resource.inputs, "policyData")
             parsed = json.loads(data) if isinstance(data, str) else data
         except (ValueError, RecursionError):
             return []
-        return [_binding(place, named, raw) for raw in items(parsed, "bindings") if isinstance(raw, Mapping)]
-    return [_binding(place, named, resource.inputs)]
+        return [_binding(place, resource, raw) for raw in items(parsed, "bindings") if isinstance(raw, Mapping)]
+    return [_binding(place, resource, resource.inputs)]
 
 
-def _binding(place: str, bucket: str | None, raw: Mapping[str, Any]) -> Binding:
-    expression = at(raw, "condition", "expression")
+def _binding(place: str, resource: Planned, raw: Mapping[str, Any]) -> Binding:
+    expression, bucket, folder = at(raw, "condition", "expression"), *map(resource.inputs.get, _IN_BUCKET)
     return Binding(
         place,
         str(at(raw, "role")),
         tuple(_members(raw)),
         expression if isinstance(expression, str) else None,
-        bucket,
+        bucket if isinstance(bucket, str) else None,
+        folder if isinstance(folder, str) else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from policy.model import Facts, Finding, NotKnownError, Operation, Planned, Rule, Severity
+from policy.model import Facts, Finding, NotKnownError, Operation, Planned, Rule, Severity, peek
 from policy.rules import CATALOGUE
 from recordings.waivers import Waiver
 
@@ -86,20 +86,27 @@ def check(rule: Rule, resource: Planned, facts: Facts) -> Iterator[Finding]:
 def missing(rule: Rule, resource: Planned, facts: Facts) -> Iterator[Finding]:
     """What a bucket lacks: a guard that goes while the bucket stays, or that nobody declared."""
     for bucket_kind, guard_kind in rule.guards.items():
+        guards = _family(resource, facts, guard_kind)
         if resource.kind == guard_kind and resource.operation is Operation.DELETE:
             buckets = _family(resource, facts, bucket_kind)
             stays = not buckets or any(item.remains for item in buckets)
-            moved = any(item.remains for item in _family(resource, facts, guard_kind))
+            moved = any(item.remains and _of_one_bucket(item, resource) for item in guards)
             if stays and not moved:
                 yield Finding(rule, resource.urn, resource.name, "it would be deleted, and the bucket stays without it")
         is_shown = resource.kind == bucket_kind and resource.remains
         whole = facts.complete or resource.operation in _NEW
-        if is_shown and whole and not _family(resource, facts, guard_kind):
+        if is_shown and whole and not any(_of_one_bucket(item, resource) for item in guards):
             yield Finding(rule, resource.urn, resource.name, f"the bucket has no {guard_kind.rpartition(':')[2]}")
 
 
 def _family(resource: Planned, facts: Facts, kind: str) -> list[Planned]:
     return [item for item in facts.resources if item.kind == kind and item.parent == resource.parent]
+
+
+def _of_one_bucket(guard: Planned, other: Planned) -> bool:
+    """Whether a guard is for the bucket `other`, or for that of the guard `other`, as far as the plan shows it."""
+    named, names = peek(guard.inputs, "bucket"), {peek(side, "bucket") for side in (other.inputs, other.old_inputs)}
+    return named in names or not isinstance(named, str) or not any(isinstance(name, str) for name in names)
 
 
 def _waivers(facts: Facts) -> Iterator[Finding]:

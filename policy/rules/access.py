@@ -7,6 +7,7 @@ https://cloud.google.com/storage/docs/public-access-prevention, https://cloud.go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -23,7 +24,11 @@ from policy.documents import (
 from policy.model import Facts, Mark, Planned, Rule, Severity, at, items, offending, peek
 
 _FLAGS: Final = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+_OWN_SUBDOMAINS: Final = re.compile(r"(https?://)?[^*/]*\*(\.[^*./:]+){2,}(:\d+)?")
+"""`https://*.example.com`: behind the wildcard stands a domain."""
 _EVERYBODY: Final = ("allUsers", "allAuthenticatedUsers")
+_S3_CORS: Final = ("aws:s3:BucketCorsConfiguration", "aws:s3:Bucket")
+"""A bucket has them inline too, an older form of the same."""
 _GOOGLE_ACLS: Final = (
     "BucketACL",
     "BucketAccessControl",
@@ -42,6 +47,12 @@ def _public_access_block(block: Planned, facts: Facts) -> Iterator[str]:
         return
     for flag in _FLAGS:
         at(block.inputs, flag)
+
+
+def _access_point(point: Planned, facts: Facts) -> Iterator[str]:
+    off = [flag for flag in _FLAGS if peek(point.inputs, "publicAccessBlockConfiguration", flag) is False]
+    if off:
+        yield f"{', '.join(off)} of the access point must be true"
 
 
 def _public_access_prevention(bucket: Planned, facts: Facts) -> Iterator[str]:
@@ -79,6 +90,11 @@ def _inline_acl(bucket: Planned, facts: Facts) -> Iterator[str]:
         yield "the bucket has grants, which are ACLs"
 
 
+def _object_acl(resource: Planned, facts: Facts) -> Iterator[str]:
+    if (acl := at(resource.inputs, "acl")) not in (None, "private", "bucket-owner-full-control"):
+        yield f"the object has the ACL {acl}"
+
+
 def _any_acl(resource: Planned, facts: Facts) -> Iterator[str]:
     yield "the bucket gets an ACL beside its policy"
 
@@ -91,7 +107,7 @@ def _uniform_access(bucket: Planned, facts: Facts) -> Iterator[str]:
 def _denies(policy: Planned, operator: str, key: str, value: str) -> Iterator[Statement]:
     """The statements that deny everybody everything in the bucket under this one condition."""
     for statement in statements(policy):
-        whole = any(resource.endswith("/*") or resource == "*" for resource in statement.resources)
+        whole = any(resource == "*" or resource.partition("/")[2] == "*" for resource in statement.resources)
         bucket = any("/" not in resource for resource in statement.resources)
         everything = {"s3:*", "*"} & {action.casefold() for action in statement.actions}
         if statement.allows or statement.inverted or not (whole and bucket and everything):
@@ -128,7 +144,9 @@ def _origins(resource: Planned, *path: str) -> Iterator[str]:
 
 
 def _is_any_origin(origin: object) -> bool:
-    return str(origin) in {"*", "http://*", "https://*"}
+    """Whether a page of anybody's can have such an origin; `null` is that of every sandboxed frame."""
+    text = str(origin)
+    return text.casefold() == "null" or ("*" in text and not _OWN_SUBDOMAINS.fullmatch(text))
 
 
 def _s3_origins(cors: Planned, facts: Facts) -> Iterator[str]:
@@ -159,7 +177,12 @@ RULES: Final = (
         Severity.MANDATORY,
         "Without it one wrong policy or ACL opens every recording to the world.",
         "Leave all four flags true (on Google publicAccessPrevention: enforced).",
-        {"aws:s3:BucketPublicAccessBlock": _public_access_block, "gcp:storage:Bucket": _public_access_prevention},
+        {
+            "aws:s3:BucketPublicAccessBlock": _public_access_block,
+            "aws:s3:AccountPublicAccessBlock": _public_access_block,
+            "aws:s3:AccessPoint": _access_point,
+            "gcp:storage:Bucket": _public_access_prevention,
+        },
         guards={"aws:s3:Bucket": "aws:s3:BucketPublicAccessBlock"},
         standards="CIS AWS 3.1.4, S3.1/2/3/8, CKV_AWS_53-56; CIS GCP 5.1, CKV_GCP_114",
     ),
@@ -180,6 +203,7 @@ RULES: Final = (
             "aws:s3:BucketOwnershipControls": _ownership,
             "aws:s3:Bucket": _inline_acl,
             "aws:s3:BucketAcl": _any_acl,
+            **dict.fromkeys(("aws:s3:BucketObject", "aws:s3:BucketObjectv2", "aws:s3:ObjectCopy"), _object_acl),
             "gcp:storage:Bucket": _uniform_access,
             **{f"gcp:storage:{name}": _any_acl for name in _GOOGLE_ACLS},
         },
@@ -208,7 +232,7 @@ RULES: Final = (
         Severity.MANDATORY,
         "In production any page in a user's browser could read recordings whose URL it learns.",
         "List the origins of your applications in recordings:corsOrigins.",
-        {"aws:s3:BucketCorsConfiguration": _s3_origins, "gcp:storage:Bucket": _gcs_origins},
+        dict.fromkeys(_S3_CORS, _s3_origins) | {"gcp:storage:Bucket": _gcs_origins},
         applies=scopes.production,
     ),
     Rule(
@@ -216,6 +240,6 @@ RULES: Final = (
         Severity.ADVISORY,
         "A page that plays recordings has no need to write or delete them.",
         "Allow GET and HEAD alone.",
-        {"aws:s3:BucketCorsConfiguration": _s3_methods, "gcp:storage:Bucket": _gcs_methods},
+        dict.fromkeys(_S3_CORS, _s3_methods) | {"gcp:storage:Bucket": _gcs_methods},
     ),
 )

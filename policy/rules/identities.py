@@ -19,9 +19,9 @@ from policy.documents import (
     Statement,
     allowed,
     bindings,
-    document,
+    strange_elements,
 )
-from policy.model import Facts, Planned, Rule, Severity, at, items
+from policy.model import Facts, Planned, Rule, Severity, at, items, peek
 from recordings import policies, policies_gcs
 
 _READING: Final = frozenset(
@@ -102,18 +102,24 @@ def _excess_roles(resource: Planned, facts: Facts) -> Iterator[str]:
 
 def _reader_actions(resource: Planned, facts: Facts) -> Iterator[str]:
     writing = [action for action in _actions(resource) if action.casefold() in _NEEDED - _READING]
-    if _is_readers(resource) and writing:
+    if _is_readers(resource, facts) and writing:
         yield f"the reader may {', '.join(writing)}"
 
 
 def _reader_roles(resource: Planned, facts: Facts) -> Iterator[str]:
     writing = [binding.role for binding in bindings(resource) if binding.role in _ROLES - _READING_ROLES]
-    if _is_readers(resource) and writing:
+    if _is_readers(resource, facts) and writing:
         yield f"the reader has {', '.join(writing)}"
 
 
-def _is_readers(resource: Planned) -> bool:
-    return "-reader" in resource.name
+def _is_readers(resource: Planned, facts: Facts) -> bool:
+    """Whether it is the reader's by its own name, or by whose it is, however it is called itself."""
+    if "-reader" in resource.name:
+        return True
+    sources = [urn for key in ("user", "member", "members") for urn in resource.sources.get(key, ())]
+    user = peek(resource.inputs, "user")
+    users = [item.name for item in facts.resources if item.kind == "aws:iam:User" and peek(item.inputs, "name") == user]
+    return any(name.endswith("-reader") for name in (*sources, *(users if isinstance(user, str) else ())))
 
 
 def _wild_resources(resource: Planned, facts: Facts) -> Iterator[str]:
@@ -170,6 +176,8 @@ def _outside_bindings(resource: Planned, facts: Facts) -> Iterator[str]:
             continue  # of another rule
         if binding.place != "bucket":
             yield f"{binding.role} is bound to the whole {binding.place}, not to the bucket"
+        elif binding.folder and binding.folder.startswith(facts.path_prefix or ""):
+            continue
         elif binding.expression is None:
             yield f"{binding.role} is bound without a condition: to all objects of the bucket"
         elif not all(_is_bound(part, binding, facts) for part in binding.expression.split("||")):
@@ -207,9 +215,12 @@ def _bare(conjunct: str) -> str:
 
 def _unreadable(resource: Planned, facts: Facts) -> Iterator[str]:
     try:
-        document(resource)
+        strange = strange_elements(resource)
     except (ValueError, RecursionError):
         yield "the policy is no JSON document with statements"
+        return
+    if strange:
+        yield f"the policy has elements that IAM does not know: {', '.join(strange)}"
 
 
 def _attached(resource: Planned, facts: Facts) -> Iterator[str]:
@@ -217,6 +228,12 @@ def _attached(resource: Planned, facts: Facts) -> Iterator[str]:
         str(arn) for key in ("policyArn", "policyArns", "managedPolicyArns") for arn in items(resource.inputs, key)
     ]
     yield f"managed policies are attached: {', '.join(found) or 'not named'}"
+
+
+def _grouped(resource: Planned, facts: Facts) -> Iterator[str]:
+    users = [str(user) for key in ("user", "users") for user in items(resource.inputs, key)]
+    groups = [str(group) for key in ("group", "groups") for group in items(resource.inputs, key)]
+    yield f"{', '.join(users) or 'a user'} gets the policies of a group: {', '.join(groups) or 'not named'}"
 
 
 def _login(resource: Planned, facts: Facts) -> Iterator[str]:
@@ -277,12 +294,13 @@ RULES: Final = (
     Rule(
         "managed-policy",
         Severity.MANDATORY,
-        "A managed policy knows no prefix, and changes without this stack.",
+        "A managed policy, or a group's, knows no prefix, and changes without this stack.",
         "Use the one inline policy that each user has.",
         dict.fromkeys(
             ("aws:iam:UserPolicyAttachment", "aws:iam:PolicyAttachment", "aws:iam:UserPolicyAttachmentsExclusive"),
             _attached,
-        ),
+        )
+        | dict.fromkeys(("aws:iam:UserGroupMembership", "aws:iam:GroupMembership"), _grouped),
         standards="CIS AWS 2.14",
     ),
     Rule(

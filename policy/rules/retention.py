@@ -49,6 +49,21 @@ def s3_steps(inputs: Properties) -> list[Step]:
     return found
 
 
+def inline_steps(inputs: Properties) -> list[Step]:
+    """The steps of the rules that an S3 bucket has inline, an older form of the same. Raises NotKnownError."""
+    found = []
+    for rule in items(inputs, "lifecycleRules"):
+        if at(rule, "enabled") is not True:
+            continue
+        days = {
+            "current": at(rule, "expiration", "days") or (1 if at(rule, "expiration", "date") else None),
+            "old": at(rule, "noncurrentVersionExpiration", "days"),
+        }
+        prefix = str(at(rule, "prefix") or "")
+        found += [Step(what, prefix, int(number)) for what, number in days.items() if number]
+    return found
+
+
 def gcs_steps(inputs: Properties) -> list[Step]:
     """The steps of a Google bucket's lifecycle rules. Raises NotKnownError."""
     found = []
@@ -140,7 +155,7 @@ def _soft_delete(bucket: Planned, facts: Facts) -> Iterator[str]:
         yield f"soft delete keeps {int(found)} seconds, not {_WEEK} or more"
 
 
-_S3, _GCS = "aws:s3:BucketLifecycleConfiguration", "gcp:storage:Bucket"
+_S3, _INLINE, _GCS = "aws:s3:BucketLifecycleConfiguration", "aws:s3:Bucket", "gcp:storage:Bucket"
 
 RULES: Final = (
     Rule(
@@ -173,7 +188,7 @@ RULES: Final = (
         Severity.MANDATORY,
         "A retention is a promise to those who were recorded.",
         "Keep recordings:retentionDays, or waive the rule with the reason for which the promise changed.",
-        {_S3: _removed(s3_steps), _GCS: _removed(gcs_steps)},
+        {_S3: _removed(s3_steps), _INLINE: _removed(inline_steps), _GCS: _removed(gcs_steps)},
         needs_old=True,
     ),
     Rule(
@@ -181,7 +196,7 @@ RULES: Final = (
         Severity.MANDATORY,
         "What is older than the new age is deleted within a day of the deployment.",
         "Keep the age, or waive the rule until a day after the deployment, with the reason.",
-        {_S3: _sooner(s3_steps), _GCS: _sooner(gcs_steps)},
+        {_S3: _sooner(s3_steps), _INLINE: _sooner(inline_steps), _GCS: _sooner(gcs_steps)},
         applies=scopes.kept,
         needs_old=True,
     ),
@@ -190,6 +205,6 @@ RULES: Final = (
         Severity.MANDATORY,
         "It would delete what is no recording: what the operator keeps under .recordings/, or another team's objects.",
         "Bind the rule to recordings:pathPrefix.",
-        {_S3: _outside(s3_steps), _GCS: _outside(gcs_steps)},
+        {_S3: _outside(s3_steps), _INLINE: _outside(inline_steps), _GCS: _outside(gcs_steps)},
     ),
 )
