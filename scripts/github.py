@@ -4,8 +4,9 @@
     python -m scripts.github issue --marker nightly-dev --title "Drift in dev" report.md
     python -m scripts.github keep Pulumi.dev.yaml --message "Rotate the keys of dev by one step"
 
-The first two write again what they wrote before, found by a marker that is not shown, rather than add one more. Reads
-GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN and GITHUB_EVENT_PATH, which GitHub sets (the token: the workflow).
+The first two write again what a workflow wrote before, found by a marker that is not shown, rather than add one more.
+Reads GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, GITHUB_EVENT_PATH, GITHUB_SHA, GITHUB_REF_NAME, GITHUB_SERVER_URL
+and GITHUB_RUN_ID, which GitHub sets (the token: the workflow).
 
 Source: https://docs.github.com/en/rest/issues/comments, .../issues/issues, .../repos/contents.
 """
@@ -31,6 +32,8 @@ API: Final = "https://api.github.com"
 LONGEST: Final = 65_000
 """Characters of a body; GitHub takes 65,536."""
 PAGE: Final = 100
+AUTHOR: Final = "github-actions[bot]"
+"""Who writes with a job's own token. Source: https://docs.github.com/en/actions/concepts/security/github_token"""
 _MARKER: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 MarkerOption = Annotated[str, typer.Option(help="Which comment or issue: small letters, digits and '-'.")]
@@ -60,7 +63,7 @@ class Repository:
         """Write the marked comment of a pull request; gives its address."""
         text = marked(body, marker)
         for found in self._pages(f"issues/{number}/comments"):
-            if is_marked(found.get("body"), marker):
+            if is_ours(found, marker):
                 return str(self._ask("PATCH", f"issues/comments/{found['id']}", {"body": text})["html_url"])
         return str(self._ask("POST", f"issues/{number}/comments", {"body": text})["html_url"])
 
@@ -68,17 +71,18 @@ class Repository:
         """Write the marked open issue; gives its address."""
         text = marked(body, marker)
         for found in self._pages("issues", state="open"):
-            if "pull_request" not in found and is_marked(found.get("body"), marker):
+            if "pull_request" not in found and is_ours(found, marker):
                 return str(self._ask("PATCH", f"issues/{found['number']}", {"title": title, "body": text})["html_url"])
         return str(self._ask("POST", "issues", {"title": title, "body": text})["html_url"])
 
-    def keep(self, file: Path, branch: str, message: str) -> str | None:
-        """Commit a file to a branch, if it differs there; gives the commit. Raises RemoteError where that is refused.
+    def keep(self, file: Path, start: str, branch: str, message: str) -> str | None:
+        """Commit a file to a branch, if it differs from that of the commit `start`, which the job began with.
 
-        The write names what it replaces, so that nobody else's change is overwritten.
+        Gives the commit. The write names what it replaces, so that nobody else's change since `start` is overwritten:
+        that, and whatever else GitHub refuses, is a RemoteError.
         """
         path = f"contents/{file.as_posix()}"
-        there = self._ask("GET", path, None, ref=branch)
+        there = self._ask("GET", path, None, ref=start)
         content = file.read_bytes()
         if base64.b64decode(there["content"]) == content:
             return None
@@ -106,9 +110,10 @@ class Repository:
             raise RemoteError(f"GitHub could not be reached ({type(error).__name__}): {method} {path}") from None
         if answer.is_success:
             return answer.json()
-        raise RemoteError(
-            f"GitHub answered {answer.status_code} to {method} {path}: check that the job's `permissions` allow it"
-        )
+        why = "check that the job's `permissions` allow it"
+        if answer.status_code == httpx.codes.CONFLICT:
+            why = "somebody changed it since this job began. Put both changes together by hand"
+        raise RemoteError(f"GitHub answered {answer.status_code} to {method} {path}: {why}")
 
 
 def marked(body: str, marker: str) -> str:
@@ -119,9 +124,10 @@ def marked(body: str, marker: str) -> str:
     return f"{_mark(marker)}\n{cut}"
 
 
-def is_marked(body: str | None, marker: str) -> bool:
-    """Whether this was written under the marker."""
-    return (body or "").startswith(_mark(marker))
+def is_ours(found: Mapping[str, Any], marker: str) -> bool:
+    """Whether a workflow wrote this under the marker. What is another's could be changed by them after us."""
+    author = (found.get("user") or {}).get("login")
+    return author == AUTHOR and (found.get("body") or "").startswith(_mark(marker))
 
 
 def event() -> dict[str, Any]:
@@ -179,7 +185,8 @@ def issue(report: FilesArgument, marker: MarkerOption, title: TitleOption) -> No
     """Open an issue; while it is open, the same one is written again."""
 
     def action() -> None:
-        print(Repository.from_environment(os.environ).issue(title, marker, _joined(report)))
+        body = f"{run_of(os.environ)}\n\n{_joined(report)}"
+        print(Repository.from_environment(os.environ).issue(title, marker, body))
 
     run(action)
 
@@ -203,15 +210,34 @@ def summary(
 def keep(
     file: Annotated[Path, typer.Argument(help="A file of the repository, by its path in it.")],
     message: Annotated[str, typer.Option(help="Of the commit.")],
+    report: Annotated[Path | None, typer.Option(help="A file that gets the content where it is refused.")] = None,
 ) -> None:
     """Commit a file that the job changed to the branch that it runs on; one that is as it was is no commit."""
 
     def action() -> None:
-        branch = os.environ.get("GITHUB_REF_NAME") or ""
-        made = Repository.from_environment(os.environ).keep(file, branch, message)
+        start, branch = (os.environ.get(f"GITHUB_{name}") or "" for name in ("SHA", "REF_NAME"))
+        try:
+            made = Repository.from_environment(os.environ).keep(file, start, branch, message)
+        except RemoteError as error:
+            if report is not None:
+                _hand_over(file, branch, error, report)
+            raise
         print(f"committed to {branch}: {made}" if made else f"{file} is as it was")
 
     run(action)
+
+
+def _hand_over(file: Path, branch: str, error: RemoteError, report: Path) -> None:
+    content = fenced(file.read_text(encoding="utf-8", errors="replace"))
+    text = f"\n### Commit `{file}` to `{branch}`: the stack is deployed with this content\n\n{error}\n\n{content}"
+    with report.open("a", encoding="utf-8") as lines:
+        lines.write(text)
+
+
+def run_of(environ: Mapping[str, str]) -> str:
+    """Where the log of this job is."""
+    server, repository, number = (environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    return f"Written by [run {number}]({server}/{repository}/actions/runs/{number})."
 
 
 def headed(title: str, text: str) -> str:
@@ -227,7 +253,7 @@ def fenced(text: str) -> str:
 
 def _joined(files: Sequence[Path]) -> str:
     found = [file.read_text(encoding="utf-8", errors="replace") for file in files if file.exists()]
-    return "\n".join(found) if found else "(nothing was written)\n"
+    return "\n".join(text for text in found if text.strip()) or "(nothing was written: see the log of the job)\n"
 
 
 def _mark(marker: str) -> str:

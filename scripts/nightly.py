@@ -3,7 +3,8 @@
     python -m scripts.nightly --stack prod > report.md
 
 Runs one command after the other, each whatever became of the others. Exit code 4 of a command (nothing due yet) is
-fine. What needs the database is left out where DATABASE_URL is not set.
+fine. What needs the database is left out where DATABASE_URL is not set. A step of a rotation deploys the stack: it is
+taken only where that changes nothing else, so that no change gets past whoever has to approve its deployment.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 import typer
@@ -36,6 +37,7 @@ class Task:
     why: str
     needs: str | None = None
     of_pulumi: bool = False
+    deploys: bool = False
 
     @property
     def title(self) -> str:
@@ -56,8 +58,8 @@ class Task:
 TASKS: Final = (
     Task(["sync", "--since", "3d"], "rows of what 100ms recorded lately", needs="DATABASE_URL"),
     Task(["reconcile"], "what is missing in database, bucket or 100ms", needs="DATABASE_URL"),
-    Task(["rotate", "--advance"], "the step that is due of rotating the key of 100ms"),
-    Task(["rotate", "--reader", "--advance"], "and of rotating the key that signs"),
+    Task(["rotate", "--advance"], "the step that is due of rotating the key of 100ms", deploys=True),
+    Task(["rotate", "--reader", "--advance"], "and of rotating the key that signs", deploys=True),
     Task(["watch"], "finished recordings that did not arrive"),
     Task(["doctor"], "everything else that can be wrong"),
     Task(
@@ -65,6 +67,14 @@ TASKS: Final = (
         "what somebody changed by hand in the cloud",
         of_pulumi=True,
     ),
+)
+
+DEPLOYED: Final = Task(
+    ["preview", "--expect-no-changes", "--non-interactive"], "whether what is here is deployed", of_pulumi=True
+)
+NOT_DEPLOYED: Final = (
+    "not taken: it would deploy what is changed here but not deployed yet, or else that cannot be previewed. Run the "
+    "deployment, or approve the one that waits; the next night goes on"
 )
 
 
@@ -109,7 +119,7 @@ def nightly(
         titles = frame.run_plan(Plan(steps), dry_run=True)
         frame.result({"stack": stack, "steps": titles, "dryRun": True}, lambda _: None)
         return
-    outcomes = [_carry_out(task, stack) for task in TASKS]
+    outcomes = [_rotate(task, stack) if task.deploys else _carry_out(task, stack) for task in TASKS]
     text = as_markdown(stack, outcomes)
     write_summary(text)
     result = {"stack": stack, "tasks": [one.data for one in outcomes], "dryRun": False}
@@ -126,6 +136,16 @@ def as_markdown(stack: str, outcomes: Sequence[Outcome]) -> str:
     table = "\n".join(["| command | for | | |", "| --- | --- | --- | --- |", *rows])
     details = [f"### `{one.task.title}`\n\n{fenced(one.said[-LONGEST:])}" for one in bad]
     return headed(head, "\n\n".join([table, *details]))
+
+
+def _rotate(task: Task, stack: str) -> Outcome:
+    """Its step, or where something else would be deployed with it, whether there is one to take."""
+    if _carry_out(DEPLOYED, stack).code == 0:
+        return _carry_out(task, stack)
+    asked = _carry_out(replace(task, arguments=[*task.arguments, "--dry-run"]), stack)
+    if asked.code != 0:
+        return replace(asked, task=task)
+    return replace(asked, task=task, code=CheckFailedError.exit_code, said=f"{asked.said}{NOT_DEPLOYED}")
 
 
 def _carry_out(task: Task, stack: str) -> Outcome:

@@ -1,7 +1,8 @@
 """GitHub's workflows as tests read and run them: the files themselves, so that they and the tests cannot drift.
 
 Owns as much of GitHub's expressions as our workflows use, conditions, and carrying out the `run` steps of a job with
-the variables that GitHub sets. Steps with `uses` are not carried out: a test stands for them.
+the variables that GitHub sets. Steps with `uses` are not carried out: a test stands for them, and for a checkout the
+files that are in the folder, which every job finds as the test left them.
 
 Source: https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
 """
@@ -14,6 +15,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,8 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = ROOT / ".github" / "workflows"
 _TOKEN: Final = re.compile(r"\s*('(?:[^']|'')*'|&&|\|\||==|!=|[!(),]|[A-Za-z_][\w.*-]*|\d+)")
 _TEMPLATE: Final = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+
+SET_BY_GITHUB: Final = {"GITHUB_RUN_ID": "1", "GITHUB_SHA": "0" * 40, "GITHUB_SERVER_URL": "https://github.com"}
 
 Context = Mapping[str, Any]
 
@@ -165,7 +169,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Actions:
-    """Carries out jobs in a folder, as GitHub does."""
+    """Carries out jobs in a folder, as GitHub does: what a job writes there is gone with it."""
 
     folder: Path
     env: Mapping[str, str] = field(repr=False)
@@ -176,7 +180,7 @@ class Actions:
     def run(self, name: str, job: str, event: Context, **matrix: str) -> Job | None:
         """Carry out a job; None where its condition does not hold."""
         content = workflow(name)["jobs"][job]
-        github = {"event": event, "token": self.token, "sha": "0" * 40}
+        github = {"event": event, "token": self.token, "repository": self.env["GITHUB_REPOSITORY"]}
         context: dict[str, Any] = {
             "github": github,
             "secrets": self.secrets,
@@ -188,9 +192,10 @@ class Actions:
         if not holds(content.get("if"), context):
             return None
         done = Job(job)
-        for step in content["steps"]:
-            if "run" in step and holds(step.get("if"), context):
-                self._step(step, {**workflow(name).get("env", {}), **content.get("env", {})}, context, done)
+        with checked_out(self.folder):
+            for step in content["steps"]:
+                if "run" in step and holds(step.get("if"), context):
+                    self._step(step, {**workflow(name).get("env", {}), **content.get("env", {})}, context, done)
         return done
 
     def _step(self, step: Mapping[str, Any], env: Mapping[str, str], context: dict[str, Any], job: Job) -> None:
@@ -199,7 +204,7 @@ class Actions:
         files["STEP_SUMMARY"].write_text("")
         files["EVENT_PATH"].write_text(json.dumps(context["github"]["event"]))
         declared = {key: filled_in(text, context) for key, text in {**env, **step.get("env", {})}.items()}
-        set_by_github = {f"GITHUB_{name}": str(path) for name, path in files.items()} | {"GITHUB_RUN_ID": "1"}
+        set_by_github = {f"GITHUB_{name}": str(path) for name, path in files.items()} | SET_BY_GITHUB
         kept = {key: text for key, text in declared.items() if text or key not in self.env}
         done = subprocess.run(
             ["/bin/bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", filled_in(step["run"], context)],
@@ -218,6 +223,18 @@ class Actions:
         context["steps"][step.get("id", step["name"])] = {"outputs": outputs, "outcome": ended}
         if done.returncode:
             context["status"] = "failure"
+
+
+@contextmanager
+def checked_out(folder: Path) -> Iterator[None]:
+    """Puts the files of a folder back as they were."""
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file() and not path.is_symlink()}
+    yield
+    for path in [path for path in folder.iterdir() if path.is_file() and not path.is_symlink()]:
+        if path not in before:
+            path.unlink()
+    for path, content in before.items():
+        path.write_bytes(content)
 
 
 def path_with(folder: Path, engine: Sequence[str]) -> str:

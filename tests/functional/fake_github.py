@@ -21,25 +21,31 @@ _CONTENTS: Final = f"/repos/{REPOSITORY}/contents/"
 
 @dataclass
 class GitHub:
-    """One repository. `comments` by id, `issues` by number, `files` by path."""
+    """One repository. `comments` by id, `issues` by number, `files` by path, and `at` as they were at a commit.
+
+    `author` is who writes what is written now.
+    """
 
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    at: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    author: str = "github-actions[bot]"
     log: list[str] = field(default_factory=list)
     url: str = ""
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         self.log.append(f"{method} {path}")
         if path.startswith(_CONTENTS):
-            return self._contents(method, path.removeprefix(_CONTENTS), body)
+            return self._contents(method, path.removeprefix(_CONTENTS), query.get("ref", ""), body)
         parts = path.removeprefix(_ISSUES).strip("/").split("/")
         match method, parts:
             case "GET", [""]:
                 return 200, _page([each for each in self.issues.values() if each["state"] == query["state"]], query)
             case "POST", [""]:
                 number = len(self.issues) + 1
-                self.issues[number] = {"number": number, "state": "open", "html_url": f"/issues/{number}", **body}
+                opened = {"number": number, "state": "open", "html_url": f"/issues/{number}", "user": self._user}
+                self.issues[number] = {**opened, **body}
                 return 201, self.issues[number]
             case "PATCH", ["comments", id_]:
                 self.comments[int(id_)].update(body)
@@ -51,17 +57,22 @@ class GitHub:
                 return 200, _page([each for each in self.comments.values() if each["of"] == int(issue)], query)
             case "POST", [issue, "comments"]:
                 new = len(self.comments) + 1
-                self.comments[new] = {"id": new, "of": int(issue), "html_url": f"/comments/{new}", **body}
+                made = {"id": new, "of": int(issue), "html_url": f"/comments/{new}", "user": self._user}
+                self.comments[new] = {**made, **body}
                 return 201, self.comments[new]
         return 404, {"message": "Not Found"}
 
-    def _contents(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        if path not in self.files:
+    @property
+    def _user(self) -> dict[str, str]:
+        return {"login": self.author}
+
+    def _contents(self, method: str, path: str, ref: str, body: Any) -> tuple[int, Any]:
+        files = self.at.get(ref, self.files)
+        if path not in files:
             return 404, {"message": "Not Found"}
-        now = {"content": base64.encodebytes(self.files[path]).decode(), "sha": _sha(self.files[path])}
         if method == "GET":
-            return 200, now
-        if body["sha"] != now["sha"]:
+            return 200, {"content": base64.encodebytes(files[path]).decode(), "sha": _sha(files[path])}
+        if body["sha"] != _sha(self.files[path]):
             return 409, {"message": f"{path} does not match {body['sha']}"}
         self.files[path] = base64.b64decode(body["content"])
         return 200, {"commit": {"sha": _sha(self.files[path])}}

@@ -67,7 +67,8 @@ def actions(
 def event(action: str, *labels: str) -> dict[str, Any]:
     request = {
         "number": NUMBER,
-        "head": {"repo": {"fork": False}},
+        "state": "closed" if action == "closed" else "open",
+        "head": {"repo": {"full_name": REPOSITORY}},
         "base": {"ref": "main"},
         "labels": [{"name": name} for name in labels],
     }

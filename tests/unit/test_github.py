@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -45,7 +46,8 @@ def test_comment_is_written_again_and_not_once_more() -> None:
 def test_issue_is_one_while_it_is_open() -> None:
     """Closed, it is history, and a new one is opened; a pull request with the same text is none."""
     hub = GitHub()
-    hub.issues[1] = {"number": 1, "state": "open", "html_url": "", "body": marked("", "sweep"), "pull_request": {}}
+    repository(hub).issue("t", "sweep", "")
+    hub.issues[1]["pull_request"] = {}
     assert repository(hub).issue("t", "sweep", "one") == repository(hub).issue("t2", "sweep", "two")
     assert (len(hub.issues), hub.issues[2]["title"]) == (2, "t2")
     hub.issues[2]["state"] = "closed"
@@ -57,23 +59,49 @@ def test_changed_file_is_committed_and_no_other(tmp_path: Path, monkeypatch: pyt
     """The same content is no commit; one that changed meanwhile is not overwritten."""
     monkeypatch.chdir(tmp_path)
     hub, file = GitHub(files={"Pulumi.dev.yaml": b"config: {}\n"}), Path("Pulumi.dev.yaml")
+    hub.at["start"] = dict(hub.files)
     file.write_text("config: {}\n")
-    assert repository(hub).keep(file, "main", "m") is None
+    assert repository(hub).keep(file, "start", "main", "m") is None
     file.write_text("config: {a: b}\n")
-    assert repository(hub).keep(file, "main", "m")
+    assert repository(hub).keep(file, "start", "main", "m")
     assert hub.files["Pulumi.dev.yaml"] == b"config: {a: b}\n"
+    hub.files["Pulumi.dev.yaml"] = b"theirs"
     file.write_text("config: {c: d}\n")
-    answer = hub.answer
-
-    def meanwhile(method: str, path: str, query: dict[str, str], body: object) -> tuple[int, object]:
-        found = answer(method, path, query, body)
-        hub.files["Pulumi.dev.yaml"] = b"theirs"
-        return found
-
-    hub.answer = meanwhile  # type: ignore[method-assign]
-    with pytest.raises(RemoteError, match="409"):
-        repository(hub).keep(file, "main", "m")
+    with pytest.raises(RemoteError, match="somebody changed it since"):
+        repository(hub).keep(file, "start", "main", "m")
+    file.write_text("config: {}\n")
+    assert repository(hub).keep(file, "start", "main", "m") is None, "what the job left alone is no change"
     assert hub.files["Pulumi.dev.yaml"] == b"theirs"
+
+
+def test_changed_file_that_is_refused_gets_into_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, with the reason: it is how the stack is deployed, and the job's folder is gone with the job."""
+    monkeypatch.chdir(tmp_path)
+    hub, report = GitHub(files={"Pulumi.dev.yaml": b"theirs"}, at={"start": {"Pulumi.dev.yaml": b"old"}}), Path("r.md")
+    for name, value in {"SHA": "start", "REF_NAME": "main"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    monkeypatch.setattr(Repository, "from_environment", lambda _: repository(hub))
+    Path("Pulumi.dev.yaml").write_text("config:\n  a: b\n")
+    report.write_text("all is well\n")
+    with pytest.raises(SystemExit):
+        github.keep(Path("Pulumi.dev.yaml"), "m", report)
+    text = report.read_text()
+    assert text.startswith("all is well\n\n### Commit `Pulumi.dev.yaml` to `main`")
+    assert "409" in text
+    assert text.endswith("```text\nconfig:\n  a: b\n```\n")
+
+
+def test_what_another_wrote_under_the_marker_is_not_ours() -> None:
+    """A report in somebody else's comment or issue could be changed by them after us: it gets one of our own."""
+    hub = GitHub(author="mallory")
+    repository(hub).comment(7, "preview-dev", "all is safe")
+    repository(hub).issue("t", "nightly-dev", "all is well")
+    hub.author = "github-actions[bot]"
+    repository(hub).comment(7, "preview-dev", "danger")
+    repository(hub).issue("t", "nightly-dev", "loss")
+    for found, bodies in ((hub.comments, ["all is safe", "danger"]), (hub.issues, ["all is well", "loss"])):
+        assert [each["body"].splitlines()[-1] for each in found.values()] == bodies
+    assert [each["user"]["login"] for each in hub.comments.values()] == ["mallory", "github-actions[bot]"]
 
 
 def test_refusal_names_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +109,7 @@ def test_refusal_names_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="GITHUB_REPOSITORY and GITHUB_TOKEN"):
         Repository.from_environment({})
     with pytest.raises(RemoteError, match="permissions"):
-        repository(GitHub()).keep(Path(__file__).relative_to(Path(__file__).parents[2]), "main", "m")
+        repository(GitHub()).keep(Path(__file__).relative_to(Path(__file__).parents[2]), "start", "main", "m")
     monkeypatch.setenv("GITHUB_EVENT_PATH", "/nonexistent")
     with pytest.raises(ConfigurationError, match="/nonexistent"):
         github.pull_request()
@@ -136,6 +164,51 @@ def test_night_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: 
     out = capsys.readouterr().out
     for words in ("ended with 3", "fine", "nothing due yet", "left out: DATABASE_URL", "'--stack', 'dev'"):
         assert words in out
+
+
+@pytest.mark.parametrize(("due", "code"), [("0", 1), ("4", None)])
+def test_step_of_a_rotation_deploys_nothing_else(
+    due: str, code: int | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While a preview shows changes it is only asked whether a step is due; if one is, people are needed."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    log, command = tmp_path / "log", tmp_path / "pulumi"
+    command.write_text(
+        f'#!/bin/sh\necho "$1 $2 $3" >> {log}\ncase "$1" in preview) exit $CHANGES;; *) exit {due};; esac\n'
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("PULUMI_COMMAND", str(command))
+    monkeypatch.setattr(nightly, "TASKS", (Task(["rotate", "--advance"], "", of_pulumi=True, deploys=True),))
+    monkeypatch.setenv("CHANGES", "1")
+    if code is None:
+        nightly.nightly("dev")
+    else:
+        with pytest.raises(SystemExit) as end:
+            nightly.nightly("dev")
+        assert end.value.code == code
+        assert "approve the one that waits" in capsys.readouterr().out
+    monkeypatch.setenv("CHANGES", "0")
+    with contextlib.suppress(SystemExit):
+        nightly.nightly("dev")
+    previewed = "preview --expect-no-changes --non-interactive"
+    wanted = [previewed, "rotate --advance --dry-run", previewed, "rotate --advance --stack"]
+    assert log.read_text().splitlines() == wanted
+
+
+def test_issue_says_where_the_log_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the job ended before it wrote a report."""
+    told: list[str] = []
+    monkeypatch.setattr(Repository, "from_environment", lambda _: Repository(httpx.Client()))
+    monkeypatch.setattr(Repository, "issue", lambda _, title, marker, body: told.append(body))
+    for name, value in {"SERVER_URL": "https://github.com", "REPOSITORY": REPOSITORY, "RUN_ID": "5"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    report = tmp_path / "report.md"
+    github.issue([report], "m", "t")
+    report.write_text("\n")
+    github.issue([report], "m", "t")
+    assert told[0] == told[1]
+    for words in (f"https://github.com/{REPOSITORY}/actions/runs/5", "see the log of the job"):
+        assert words in told[0]
 
 
 def test_program_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,11 +24,19 @@ def files() -> list[Path]:
     return sorted((ROOT / ".github").rglob("*.yml"))
 
 
-def pull_request(action: str, *labels: str, fork: bool = False, label: str = "") -> dict[str, Any]:
-    """A context in which jobs of a pull request are judged."""
-    request = {"number": 7, "head": {"repo": {"fork": fork}}, "labels": [{"name": name} for name in labels]}
+OURS: dict[str, Any] = {"full_name": "acme/recordings", "fork": False}
+THEIRS: dict[str, Any] = {"full_name": "mallory/recordings", "fork": True}
+OURS_IS_A_FORK = OURS | {"fork": True}
+
+
+def pull_request(
+    action: str, *labels: str, repo: dict[str, Any] | None = OURS, label: str = "", state: str = ""
+) -> dict[str, Any]:
+    """A context in which jobs of a pull request are judged; `repo` is where its branch lies, None once that is gone."""
+    state = state or ("closed" if action == "closed" else "open")
+    request = {"number": 7, "state": state, "head": {"repo": repo}, "labels": [{"name": name} for name in labels]}
     event = {"action": action, "number": 7, "pull_request": request, "label": {"name": label}}
-    return {"github": {"event": event}, "status": "success"}
+    return {"github": {"event": event, "repository": "acme/recordings"}, "status": "success"}
 
 
 def test_actions_are_pinned_by_commit() -> None:
@@ -68,9 +76,10 @@ def test_no_workflow_gives_secrets_to_a_pull_request_from_a_fork() -> None:
             continue
         for job, content in found["jobs"].items():
             for action in ("opened", "synchronize", "labeled", "unlabeled", "closed"):
-                context = pull_request(action, "test-stack", "allow-danger", fork=True, label="test-stack")
-                secret = SECRET.search(str(content)) or "environment" in content
-                assert not (secret and holds(content.get("if"), context)), (name, job, action)
+                for repo in (THEIRS, None):
+                    context = pull_request(action, "test-stack", "allow-danger", repo=repo, label="test-stack")
+                    secret = SECRET.search(str(content)) or "environment" in content
+                    assert not (secret and holds(content.get("if"), context)), (name, job, action)
 
 
 def test_secrets_are_named_where_they_are_used() -> None:
@@ -86,17 +95,27 @@ def test_secrets_are_named_where_they_are_used() -> None:
 
 
 def test_deployments_are_one_at_a_time_and_never_cancelled() -> None:
-    """What changes a cloud has a group of its environment, shared by all that change it, and is not cancelled."""
+    """What changes a cloud has a group of its environment, and is not cancelled.
+
+    The night has one of its own: a deployment is in its group while it waits for approval, so that in the same group
+    the night would wait for that too, or take its place.
+    """
     groups = {}
     for name, found in workflows().items():
         for job, content in found["jobs"].items():
             if re.search(r"pulumi up|pr_stack|sweep|nightly", str(content["steps"])):
-                concurrency = content.get("concurrency") or found["concurrency"]
+                concurrency = content["concurrency"]
                 assert concurrency["cancel-in-progress"] == "false", (name, job)
                 groups[name, job] = concurrency["group"]
     assert groups["up", "prod"] == "deploy-prod"
-    assert filled_in(groups["nightly", "look-after"], {"matrix": {"stack": "prod"}}) == "deploy-prod"
+    assert filled_in(groups["nightly", "look-after"], {"matrix": {"stack": "prod"}}) == "nightly-prod"
     assert groups["pr-stack", "up"] == groups["pr-stack", "down"]
+
+
+def test_no_run_without_a_job_takes_the_place_of_one_that_waits() -> None:
+    """A group of a whole workflow counts runs of which every job is skipped: only what is cancelled anyway has one."""
+    groups = {name: found["concurrency"] for name, found in workflows().items() if "concurrency" in found}
+    assert {name for name, group in groups.items() if group["cancel-in-progress"] != "true"} == set()
 
 
 def test_environments_are_deployed_in_turn_by_the_same_steps() -> None:
@@ -114,6 +133,9 @@ def test_environments_are_deployed_in_turn_by_the_same_steps() -> None:
 @pytest.mark.parametrize(
     ("action", "labels", "label", "job"),
     [
+        ("labeled", ["test-stack", "other"], "other", None),
+        ("labeled", ["test-stack", "test-recording"], "test-recording", "up"),
+        ("unlabeled", ["test-stack"], "test-recording", None),
         ("labeled", ["test-stack"], "test-stack", "up"),
         ("synchronize", ["test-stack"], "", "up"),
         ("reopened", ["other", "test-stack"], "", "up"),
@@ -133,6 +155,13 @@ def test_test_stack_comes_with_its_label_and_goes_with_it(
     assert ran == ([job] if job else [])
 
 
+def test_label_makes_no_stack_for_a_closed_pull_request() -> None:
+    """Nothing would take it down again."""
+    for label in ("test-stack", "test-recording", "other"):
+        context = pull_request("labeled", "test-stack", label, label=label, state="closed")
+        assert not [name for name, job in workflow("pr-stack")["jobs"].items() if holds(job.get("if"), context)]
+
+
 def test_recording_and_danger_have_labels_of_their_own() -> None:
     """A test recording only where asked; danger fails unless the label allows it."""
     conditions = {step["name"]: step.get("if") for _, _, step in steps() if "name" in step}
@@ -146,11 +175,14 @@ def test_recording_and_danger_have_labels_of_their_own() -> None:
 
 
 def test_preview_is_the_forks_or_ours() -> None:
-    """Every pull request gets one of the two, by whose it is."""
-    for fork in (True, False):
-        context = pull_request("opened", fork=fork)
+    """Every open pull request gets one of the two, by where its branch lies, also where ours is a fork itself."""
+    wanted = ((OURS, "preview"), (OURS_IS_A_FORK, "preview"), (THEIRS, "fork"), (None, "fork"))
+    for repo, job in wanted:
+        context = pull_request("opened", repo=repo)
         ran = [name for name, content in workflow("preview")["jobs"].items() if holds(content.get("if"), context)]
-        assert ran == ["fork" if fork else "preview"]
+        assert ran == [job]
+    closed = pull_request("labeled", label="other", state="closed")
+    assert not any(holds(job.get("if"), closed) for job in workflow("preview")["jobs"].values())
 
 
 def test_night_does_all_that_is_wanted() -> None:
@@ -187,7 +219,7 @@ def test_environments_and_test_stacks_are_deployed_alike() -> None:
     ours, passing = ({step["name"]: step["run"] for step in job["steps"] if "run" in step}
                      for job in (workflow("up")["jobs"]["dev"], workflow("pr-stack")["jobs"]["up"]))  # fmt: skip
     for name in ("Deploy", "Register and verify"):
-        assert ours[name].split(" | tee ")[0] == passing[name]
+        assert ours[name].split(" 2>&1 | tee ")[0] == passing[name]
 
 
 @pytest.mark.parametrize(
