@@ -1,6 +1,8 @@
 """What 100ms answers, as far as we depend on it; fields that we do not use are ignored.
 
-Statuses and types stay strings: 100ms adds some without notice, and an unknown one is no fault of the answer.
+Statuses and types stay strings: 100ms adds some without notice, and an unknown one is no fault of the answer. What is
+known of a recording beside its id, status and type is left out where it is of another form: one odd field of one
+recording must not keep all others from being found, moved and told of.
 Sources: the pages "Template object", "Room object", "Recordings" and "Recording assets" of 100ms' server-side API.
 Settings documents are not here: they are kept raw, so that unknown fields survive (`recordings.upload_settings`).
 """
@@ -8,15 +10,57 @@ Settings documents are not here: they are kept raw, so that unknown fields survi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 _CUSTOMER = AliasChoices("customer_id", "customerId", "customer")
 """100ms spells it differently by page: `customer_id` on rooms, `customerId` on templates, `customer` on both."""
 
 ACTIVE = frozenset({"starting", "running"})
 """Statuses of a recording that has not been told to stop."""
+
+
+def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+def _or_empty(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return _or_none(value, handler) or ""
+
+
+def _in_range(at: datetime) -> datetime:
+    """In UTC. Raises ValueError for 100ms' zero time, the year 1, and for what leaves Python's years in UTC."""
+    try:
+        moment = at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no time of a recording") from None
+    if moment.year < _FIRST_YEAR:
+        raise ValueError("no time of a recording")
+    return moment
+
+
+_FIRST_YEAR = 1970
+_Text = Annotated[str | None, WrapValidator(_or_none)]
+_Path = Annotated[str, WrapValidator(_or_empty)]
+_Number = Annotated[int | None, WrapValidator(_or_none)]
+_Seconds = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, WrapValidator(_or_none)]
+_Time = Annotated[Annotated[AwareDatetime, AfterValidator(_in_range)] | None, WrapValidator(_or_none)]
 
 
 class _Model(BaseModel):
@@ -96,13 +140,13 @@ class RecordingAsset(_Model):
     id: str = Field(min_length=1)
     type: str
     status: str
-    path: str = ""
-    job_id: str | None = None
-    room_id: str | None = None
-    session_id: str | None = None
-    size: int | None = None
-    duration: float | None = None
-    created_at: AwareDatetime | None = None
+    path: _Path = ""
+    job_id: _Text = None
+    room_id: _Text = None
+    session_id: _Text = None
+    size: _Number = None
+    duration: _Seconds = None
+    created_at: _Time = None
     thumbnails: Any = None
     """A list of paths ("Recording assets"); webhooks show objects with a `location`. See `thumbnail_paths`."""
 
@@ -123,12 +167,12 @@ class Recording(_Model):
     id: str = Field(min_length=1)
     room_id: str
     status: str
-    session_id: str | None = None
-    created_at: AwareDatetime | None = None
-    started_at: AwareDatetime | None = None
-    stopped_at: AwareDatetime | None = None
-    updated_at: AwareDatetime | None = None
-    meeting_url: str | None = None
+    session_id: _Text = None
+    created_at: _Time = None
+    started_at: _Time = None
+    stopped_at: _Time = None
+    updated_at: _Time = None
+    meeting_url: _Text = None
     recording_assets: tuple[RecordingAsset, ...] | None = None
 
 
@@ -152,5 +196,5 @@ class PresignedUrl(_Model):
 
     id: str
     url: SecretStr
-    path: str = ""
-    expiry: int | None = None
+    path: _Path = ""
+    expiry: _Number = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,12 +119,31 @@ def test_recording_assets_and_presigned_url() -> None:
     assert "canary" not in repr(url)
 
 
-@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": "a1"}, {**ASSET, "size": "canary"}, [], None])
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": "a1"}, {**ASSET, "status": ["canary"]}, [], None])
 def test_answer_of_another_form(body: Any) -> None:
     """What is not of the documented form is an error that names the field and quotes nothing."""
     with pytest.raises(HmsError, match="recording asset a1") as caught:
         replay({"/recording-assets/a1": body}).recording_asset("a1")
     assert "canary" not in str(caught.value)
+
+
+ODD: tuple[tuple[str, Any], ...] = (
+    *((name, odd) for name in ("path", "job_id", "room_id", "session_id") for odd in (None, 5, [], {})),
+    *(("size", odd) for odd in (None, "", "many", 1.5, 1e30, [])),
+    *(("duration", odd) for odd in (None, "", "long", float("inf"), float("nan"), {})),
+    *(("created_at", odd) for odd in (None, "", "today", "2026-11-01T00:00:00", [], "0001-01-01T00:00:00Z")),
+    *(("created_at", odd) for odd in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00")),
+)
+
+
+@pytest.mark.parametrize(("name", "odd"), ODD)
+def test_one_odd_field_hides_no_recording(name: str, odd: Any) -> None:
+    """What is of another form, or no time at all, is left out; that recording and those after it are found."""
+    page = json.dumps({"data": [{**ASSET, "id": "a0", name: odd}, ASSET], "last": ""})
+    first, second = client_of(lambda _: httpx.Response(200, content=page)).recording_assets()
+    assert (first.id, second.id) == ("a0", ASSET["id"])
+    assert getattr(first, name) in (None, "")
+    assert first.model_copy(update={name: None, "id": "a1"}) == second.model_copy(update={name: None})
 
 
 @dataclass
