@@ -29,7 +29,7 @@ T = TypeVar("T")
 class HmsClient:
     """A client for one 100ms workspace; use it as a context manager, or call `close`.
 
-    `tell` gets a line for each longer wait; transport, policy and timing are there to be replaced in tests.
+    Transport, policy and timing are there to be replaced in tests.
     """
 
     def __init__(
@@ -40,9 +40,8 @@ class HmsClient:
         policy: RetryPolicy | None = None,
         timing: Timing | None = None,
         timeout: httpx.Timeout = TIMEOUT,
-        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._wire = Wire(credentials, transport=transport, policy=policy, timing=timing, timeout=timeout, tell=tell)
+        self._wire = Wire(credentials, transport=transport, policy=policy, timing=timing, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -28,6 +28,7 @@ from recordings.errors import (
     UsageError,
 )
 from recordings.hms_auth import HmsCredentials
+from recordings.outages import outages
 from recordings.redact import redact
 from recordings.retry import Attempts, RetryPolicy, Timing, parse_retry_after
 
@@ -53,7 +54,7 @@ class _Again(Exception):  # noqa: N818 - a signal inside this module, never seen
 
 
 class Wire:
-    """Sends requests to one 100ms workspace. `tell` gets a line for each longer wait.
+    """Sends requests to one 100ms workspace.
 
     `get`, `post` and `pages` raise HmsUnauthorisedError (401, 403), HmsNotFoundError (404), HmsRefusedError (other
     4xx), HmsUnreachableError (retries used up; after a POST HmsUncertainError) or HmsError (an answer of another form
@@ -68,11 +69,10 @@ class Wire:
         policy: RetryPolicy | None = None,
         timing: Timing | None = None,
         timeout: httpx.Timeout = TIMEOUT,
-        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._policy = policy or RetryPolicy()
         self._timing = timing or Timing()
-        self._tell = tell
+        self._outages = outages()
         self._secrets = credentials.secrets()
         self._client = httpx.Client(
             base_url=credentials.api_url,
@@ -144,7 +144,7 @@ class Wire:
                 raise lost
 
     def _attempts(self) -> Attempts:
-        return Attempts(self._policy, self._timing, self._tell)
+        return Attempts(self._policy, self._timing, self._outages, party="100ms")
 
     def _send(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Any:
         what = f"100ms {method} /{path}"

@@ -1,8 +1,8 @@
 """When to try again, and how long to wait: one policy for every call that may be repeated.
 
 Owns the arithmetic of waiting (exponential backoff with jitter, Retry-After, attempts and budget). Does not know what
-is tried, nor whether it may be repeated at all: callers decide that. Clock, sleep and chance are injected, so that
-tests run fifteen minutes in no time.
+is tried, nor whether it may be repeated at all: callers decide that. Waits are told by `recordings.outages`. Clock,
+sleep and chance are injected, so that tests run fifteen minutes in no time.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+from recordings.durations import show_duration
+from recordings.outages import Outages, outages
+
+WORTH_A_LINE: Final = 1.0
+"""Seconds, of waiting or already spent, from which on whoever waits is told why."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,15 @@ class RetryPolicy:
 
 @dataclass
 class Attempts:
-    """The tries of one call. After each failure ask `wait_again`; False means that the call has to be given up."""
+    """The tries of one call. After each failure ask `wait_again`; False means that the call has to be given up.
+
+    Waits are told to `told`, once for each `party`: who gives no answer (empty: each reason is one of its own).
+    """
 
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     timing: Timing = field(default_factory=Timing)
-    tell: Callable[[str], None] = lambda _: None
+    told: Outages = field(default_factory=outages)
+    party: str = ""
     failures: int = 0
 
     def __post_init__(self) -> None:
@@ -69,8 +80,9 @@ class Attempts:
         wait = max(self.policy.backoff(self.failures, self.timing.chance()), retry_after or 0.0)
         if self.failures >= self.policy.attempts or self.spent + wait > self.policy.budget:
             return False
-        if wait >= 1.0:
-            self.tell(f"{reason}; next try in {wait:.0f} s ({self.failures + 1} of {self.policy.attempts})")
+        if max(wait, self.spent) >= WORTH_A_LINE:
+            limit = show_duration(timedelta(seconds=self.policy.budget))
+            self.told.hear(self.party or reason, f"{reason}: trying again in {wait:.0f} s, for {limit} at most")
         self.timing.sleep(wait)
         return True
 

@@ -261,7 +261,7 @@ class _Delivered:
         return size, digest.hexdigest()
 
     def _retried(self, fetch: Callable[[], tuple[int, str]]) -> tuple[int, str]:
-        attempts = Attempts(RetryPolicy(), self._trial.timing, self._trial.tell)
+        attempts = Attempts(RetryPolicy(), self._trial.timing)
         while True:
             try:
                 return fetch()

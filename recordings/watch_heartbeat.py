@@ -47,5 +47,5 @@ def ping(http: httpx.Client, url: SecretStr, timing: Timing | None = None) -> st
                 return reason
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = type(error).__name__
-        if not attempts.wait_again("heartbeat"):
+        if not attempts.wait_again(f"{VARIABLE}: {reason}"):
             return reason

@@ -20,10 +20,12 @@ from google.auth.transport.requests import AuthorizedSession
 
 from recordings.adoption.gcs_parts import email_of
 from recordings.errors import ObjectNotFoundError, StoreError, StoreUnreachableError, UsageError
+from recordings.outages import outages
 from recordings.retry import Attempts, RetryPolicy, Timing
 from recordings.stores.gcs_errors import from_json
 from recordings.stores.gcs_operator import TIMEOUT, Login, TokenOnly
 from recordings.stores.gcs_sdk_errors import FOREIGN, retry_after, translate
+from recordings.stores.gcs_wire import PARTY
 
 Document = Mapping[str, Any]
 _STORAGE: Final = ("GOOGLE_STORAGE_CUSTOM_ENDPOINT", "https://storage.googleapis.com/storage/v1/")
@@ -60,7 +62,7 @@ class Surveyor:
     """Reads one project as whoever is logged in; without `project`, the login's."""
 
     def __init__(self, project: str | None = None) -> None:
-        self._login = Login()
+        self._login, self._outages = Login(), outages()
         self._project = project
 
     @property
@@ -119,7 +121,7 @@ class Surveyor:
 
     def _get(self, api: tuple[str, str], path: str, what: str, **query: Any) -> Document:
         url = os.environ.get(api[0], api[1]) + path
-        attempts = Attempts(RetryPolicy(), Timing())
+        attempts = Attempts(RetryPolicy(), Timing(), self._outages, PARTY)
         while True:
             wait = None
             try:
@@ -130,7 +132,9 @@ class Surveyor:
                 failure: StoreError = from_json(answer.status_code, answer.content).error(what)
             except FOREIGN as error:
                 failure, wait = translate(error, what), retry_after(error, Timing().now())
-            if not isinstance(failure, StoreUnreachableError) or not attempts.wait_again(what, wait):
+            if not isinstance(failure, StoreUnreachableError) or not attempts.wait_again(
+                f"{what}: no usable answer", wait
+            ):
                 raise failure
 
     @cached_property

@@ -15,7 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from recordings.errors import UsageError
-from recordings.stores.s3_connection import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS
+from recordings.outages import outages
+from recordings.stores.s3_connection import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, telling
 from recordings.stores.s3_errors import code_of, mapped
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class Surveyor:
     """Reads one account as whoever is logged in; `region` is where to ask first."""
 
     def __init__(self, region: str | None = None) -> None:
-        self._session = boto3.Session()
+        self._session, self._outages = boto3.Session(), outages()
         self._region = region or self._session.region_name or "us-east-1"
 
     def account(self) -> str:
@@ -123,7 +124,8 @@ class Surveyor:
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
-        return self._session.client(service, region_name=region or self._region, config=config)  # type: ignore[call-overload]
+        client: Any = self._session.client(service, region_name=region or self._region, config=config)  # type: ignore[call-overload]
+        return telling(client, self._outages)
 
     def _locate(self, name: str, account: str) -> str:
         """GetBucketLocation, where nothing means us-east-1 and `EU` eu-west-1. HeadBucket would give no reason."""

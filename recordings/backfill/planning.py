@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from recordings.backfill.copying import Tools
@@ -23,6 +24,7 @@ from recordings.catalog_entries import CatalogEntry, entry_of
 from recordings.hms import HmsClient
 from recordings.hosts import Hosts
 from recordings.memory import Memory
+from recordings.outages import Outages, outages
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
 from recordings.retry import Attempts, RetryPolicy, Timing
@@ -77,7 +79,7 @@ class CatalogBooks:
 class Workshop:
     """A stack's backfill: 100ms, the bucket as the operator, and what is written down.
 
-    `took` is told of bytes as they come, `began` of each recording; `tell` gets a line for each longer wait.
+    `took` is told of bytes as they come, `began` of each recording, `outages` of what gives no answer.
     """
 
     outputs: StackOutputs
@@ -87,7 +89,7 @@ class Workshop:
     books: Books = field(default_factory=NoBooks)
     took: Callable[[int], None] = lambda _: None
     began: Callable[[Move], None] = lambda _: None
-    tell: Callable[[str], None] = lambda _: None
+    outages: Outages = field(default_factory=outages)
     lease: float = LEASE_SECONDS
 
     def __post_init__(self) -> None:
@@ -98,19 +100,20 @@ class Workshop:
         reading, stopping = Wire(Hosts.of(self.outputs)), threading.Event()
         timing = Timing(sleep=lambda seconds: void(stopping.wait(seconds)))
 
-        def attempts() -> Attempts:
-            return Attempts(RetryPolicy(attempts=1) if stopping.is_set() else RetryPolicy(), timing, self.tell)
+        def attempts(party: str) -> Attempts:
+            policy = RetryPolicy(attempts=1) if stopping.is_set() else RetryPolicy()
+            return Attempts(policy, timing, self.outages, party)
 
         def source(move: Move) -> Source:
             what = f"recording {move.asset.id}"
-            return Source(what, lambda: self._presigned(move.asset.id), reading, attempts)
+            return Source(what, lambda: self._presigned(move.asset.id), reading, partial(attempts, "100ms' storage"))
 
         tools = Tools(
             landing=self.landing,
             wire=Wire(),
             source=source,
             record=lambda move: Record(self.memory, move.asset.id, lease=self.lease),
-            attempts=attempts,
+            attempts=partial(attempts, f"uploads to {self.store.bucket}"),
             took=self.took,
         )
         return Mover(

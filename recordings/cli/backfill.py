@@ -79,8 +79,8 @@ def open_workshop(loaded: StackOutputs, frame: Frame) -> Iterator[Workshop]:
     credentials = HmsCredentials.from_environment(os.environ)
     store = open_store(loaded, Identity.OPERATOR)
     memory = Memory.open(store, credentials)
-    with HmsClient(credentials, tell=frame.tell) as hms:
-        workshop = Workshop(loaded, hms, store, memory, tell=frame.tell)
+    with HmsClient(credentials) as hms:
+        workshop = Workshop(loaded, hms, store, memory)
         check_cloud(loaded, store)
         if not os.environ.get("DATABASE_URL", "").strip():
             frame.tell("DATABASE_URL is not set: no row is written, and no tombstone is looked for", style="yellow")

@@ -112,7 +112,7 @@ def open_patient(outputs: StackOutputs, frame: Frame, select: str) -> Iterator[P
         except ConfigurationError as error:
             patient.no_hms = " ".join(str(error).split())
         else:
-            client = HmsClient(credentials, policy=_POLICY, tell=frame.tell)
+            client = HmsClient(credentials, policy=_POLICY)
             patient.hms = opened.enter_context(client)
         yield patient
 

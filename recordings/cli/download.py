@@ -55,7 +55,7 @@ def command(
 
     def action() -> None:
         loaded, frame = load_outputs(stack, outputs), Frame(as_json)
-        entry = _find(recording, loaded, frame)
+        entry = _find(recording, loaded)
         target = _target(output, entry)
         with http_client() as http, _source(entry, loaded, http) as source, _progress(frame) as tick:
             done = fetch(source, target, overwrite=force, tick=tick)
@@ -68,12 +68,12 @@ def command(
     run(action, as_json=as_json)
 
 
-def _find(recording: str, loaded: StackOutputs, frame: Frame) -> CatalogEntry:
+def _find(recording: str, loaded: StackOutputs) -> CatalogEntry:
     """The row of an id; of a path, what the path says. Raises UsageError for what nobody knows."""
     if "://" in recording:
         path = Downloads(loaded).home.source(recording)
         return CatalogEntry(recording, path.provider.value, file_path=recording, room_id=path.room_id)
-    with open_rows(lambda: loaded, frame.tell) as rows:
+    with open_rows(lambda: loaded) as rows:
         entry = rows.find(recording)
     if entry is None:
         raise UsageError(f"no recording has the id {recording!r} ({rows.name} was asked): see `recordings list`")

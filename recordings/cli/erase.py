@@ -110,7 +110,7 @@ def _open(outputs: StackOutputs, frame: Frame, *, former: bool) -> Iterator[tupl
         if bar.task_ids:
             bar.advance(bar.task_ids[0], count)
 
-    with HmsClient(credentials, tell=frame.tell) as hms, connect(url) as connection:
+    with HmsClient(credentials) as hms, connect(url) as connection:
         if outputs.expected_customer is not None:
             check_customer(outputs, [hms.template(id_) for id_ in outputs.template_ids])
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from recordings.errors import ConfigurationError, NotDueError, RecordingsError, RemoteError, UsageError
+from recordings.outages import told_to
 from recordings.outputs import StackOutputs
 from recordings.plans import Plan, Step
 
@@ -36,7 +38,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the steps that would run, and run none.")]
 
 
+@lru_cache(maxsize=4)
 def _console(stream: Any) -> Console:
+    """One for each stream, so that a line does not tear the bar or table that is being drawn there."""
     return Console(file=stream, highlight=False, soft_wrap=True)
 
 
@@ -126,12 +130,13 @@ def _pulumi_command(text: str) -> list[str]:
 
 
 def run(action: Callable[[], None], *, as_json: bool = False) -> None:
-    """Run a command's body and end the process with the exit code of its outcome.
+    """Run a command's body and end the process with the exit code of its outcome; tell of what gives no answer.
 
     An error is one message on stderr and, with --json, an object `{"error": {type, message[, until]}}` on stdout.
     """
     try:
-        action()
+        with told_to(Frame().tell):
+            action()
     except RecordingsError as error:
         _tell_error(error, as_json=as_json)
         raise SystemExit(error.exit_code) from None

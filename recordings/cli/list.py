@@ -31,7 +31,7 @@ def command(
 
     def action() -> None:
         frame = Frame(as_json)
-        with open_rows(lambda: load_outputs(stack, outputs), frame.tell) as rows:
+        with open_rows(lambda: load_outputs(stack, outputs)) as rows:
             found = rows.newest(room, limit)
         data = {"source": rows.name, "recordings": [_data(entry) for entry in found]}
         frame.result(data, lambda out: _show(out, found))

@@ -30,9 +30,9 @@ TemplateOption = Annotated[
 def open_place(outputs: StackOutputs, frame: Frame) -> Iterator[Place]:
     """Open 100ms, the bucket as the operator, and its memory. Raises ConfigurationError for missing credentials."""
     credentials = HmsCredentials.from_environment(os.environ)
-    operator = open_store(outputs, Identity.OPERATOR, tell=frame.tell)
+    operator = open_store(outputs, Identity.OPERATOR)
     memory = Memory.open(operator, credentials)
-    with HmsClient(credentials, tell=frame.tell) as client:
+    with HmsClient(credentials) as client:
         yield Place(client, operator, memory, outputs)
 
 

@@ -51,7 +51,7 @@ def command(
             from recordings.reconcile import reconcile
         url, credentials = database_url(os.environ), HmsCredentials.from_environment(os.environ)
         loaded, frame, writes = load_outputs(stack, outputs), Frame(as_json), fix and not dry_run
-        with HmsClient(credentials, tell=frame.tell) as hms, connect(url) as connection, counting(frame) as tick:
+        with HmsClient(credentials) as hms, connect(url) as connection, counting(frame) as tick:
             catalog = Catalog(connection, dry_run=not writes)
             objects = lister(loaded)
             found = reconcile(Home.of(loaded), hms.recording_assets(), objects, catalog, tick=tick)

@@ -34,7 +34,7 @@ class Rows:
 
 
 @contextmanager
-def open_rows(load: Callable[[], StackOutputs], tell: Callable[[str], None]) -> Iterator[Rows]:
+def open_rows(load: Callable[[], StackOutputs]) -> Iterator[Rows]:
     """Open one of the two. 100ms does not know which bucket is ours: then the outputs are read, for that."""
     if os.environ.get("DATABASE_URL", "").strip():
         with needs("db"):
@@ -45,7 +45,7 @@ def open_rows(load: Callable[[], StackOutputs], tell: Callable[[str], None]) -> 
             yield Rows("database", lambda room, count: list(islice(_walk(catalog, room), count)), catalog.find)
         return
     home = Home.of(load())
-    with HmsClient(HmsCredentials.from_environment(os.environ), tell=tell) as hms:
+    with HmsClient(HmsCredentials.from_environment(os.environ)) as hms:
         yield Rows("100ms", lambda room, count: list(islice(_listed(hms, home, room), count)), _finder(hms, home))
 
 

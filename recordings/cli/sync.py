@@ -55,7 +55,7 @@ def command(
         oldest = parse_since(since, datetime.now(UTC)) if since else None
         url, credentials = database_url(os.environ), HmsCredentials.from_environment(os.environ)
         home, frame = Home.of(load_outputs(stack, outputs)), Frame(as_json)
-        with HmsClient(credentials, tell=frame.tell) as hms, connect(url) as connection, counting(frame) as tick:
+        with HmsClient(credentials) as hms, connect(url) as connection, counting(frame) as tick:
             assets = hms.recording_assets(room_id=room)
             tally = sync(assets, home, Catalog(connection, dry_run=dry_run), since=oldest, tick=tick)
         report(frame, tally, dry_run=dry_run)

@@ -51,7 +51,7 @@ def command(
         lengths = parse_duration(keep), timedelta(0) if no_wait else parse_duration(timeout)
         loaded = load_outputs(stack, outputs)
         frame = Frame(as_json=as_json)
-        with HmsClient(HmsCredentials.from_environment(os.environ), tell=frame.tell) as hms, http_client() as http:
+        with HmsClient(HmsCredentials.from_environment(os.environ)) as hms, http_client() as http:
             trial = Trial(loaded, hms, open_store(loaded, Identity.READER), http, room, tell=frame.tell)
             earlier = trial.resumed(resume) if resume else trial.unfinished()
             if earlier is None or earlier.status in ACTIVE:

@@ -94,7 +94,7 @@ def _entries(home: Home, frame: Frame) -> Iterator[tuple[str, Iterable[CatalogEn
         with connect(database_url(os.environ)) as connection:
             yield "the database", Catalog(connection).scan()
     elif any(os.environ.get(name, "").strip() for name in _HMS):
-        with HmsClient(HmsCredentials.from_environment(os.environ), tell=frame.tell) as hms:
+        with HmsClient(HmsCredentials.from_environment(os.environ)) as hms:
             asked = datetime.now(UTC)
             yield "100ms", (entry_of(asset, home, asked)[0] for asset in hms.recording_assets())
     else:

@@ -68,16 +68,16 @@ def perform(
     dry_run: bool = False,
 ) -> None:
     """Run the checks and print them, with `slot` or the registered key; ends the process with 1 if one failed."""
-    hms = _hms(frame)
+    hms = _hms()
     if template and hms is None:
         raise UsageError("--template needs 100ms: set HMS_ACCESS_KEY and HMS_APP_SECRET, or HMS_MANAGEMENT_TOKEN")
     with http_client() as http, hms or nullcontext():
         context = Context(
             outputs=loaded,
             slot=slot or loaded.registered_key,
-            writer=open_store(loaded, _slot_key(loaded, slot or loaded.registered_key), tell=frame.tell),
-            reader=open_store(loaded, Identity.READER, tell=frame.tell),
-            operator=open_store(loaded, Identity.OPERATOR, tell=frame.tell),
+            writer=open_store(loaded, _slot_key(loaded, slot or loaded.registered_key)),
+            reader=open_store(loaded, Identity.READER),
+            operator=open_store(loaded, Identity.OPERATOR),
             http=http,
             patience=patience,
             tell=frame.tell,
@@ -100,11 +100,11 @@ def _slot_key(outputs: StackOutputs, slot: str) -> Identity | AccessKey:
     return AccessKey(found.id, found.secret)
 
 
-def _hms(frame: Frame) -> HmsClient | None:
+def _hms() -> HmsClient | None:
     """The client, or None where the environment names no 100ms credentials at all; half of them are an error."""
     if not any(os.environ.get(name) for name in ("HMS_ACCESS_KEY", "HMS_APP_SECRET", "HMS_MANAGEMENT_TOKEN")):
         return None
-    return HmsClient(HmsCredentials.from_environment(os.environ), tell=frame.tell)
+    return HmsClient(HmsCredentials.from_environment(os.environ))
 
 
 def _show_table(frame: Frame, probes: list[Probe]) -> None:

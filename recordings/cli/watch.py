@@ -70,7 +70,7 @@ def command(
             _check_folder(file)
         credentials = HmsCredentials.from_environment(os.environ)
         loaded, frame = load_outputs(stack, outputs), Frame(as_json)
-        with HmsClient(credentials, tell=frame.tell) as hms, _counting(frame) as tick:
+        with HmsClient(credentials) as hms, _counting(frame) as tick:
             reader, keeps = open_store(loaded, Identity.READER), partial(_keeps_days, loaded, frame)
             report = look(loaded, hms, reader, window, keeps_days=keeps, erased=partial(_erased, frame), tick=tick)
         if metrics is not None:

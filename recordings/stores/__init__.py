@@ -7,7 +7,6 @@ it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
@@ -43,15 +42,13 @@ __all__ = [
 ]
 
 
-def open_store(
-    outputs: StackOutputs, identity: Identity | AccessKey, *, tell: Callable[[str], None] = lambda _: None
-) -> Store:
-    """Open the stack's bucket as `identity`; nothing is asked of the provider yet. `tell` hears of calls tried again.
+def open_store(outputs: StackOutputs, identity: Identity | AccessKey) -> Store:
+    """Open the stack's bucket as `identity`; nothing is asked of the provider yet.
 
     Writer and reader use the keys of the outputs alone, never the ambient login; the operator uses that alone.
     """
     adapter = import_module(f"recordings.stores.{outputs.storage_provider.value}")
-    return cast(Store, adapter.open_store(outputs, identity, tell=tell))
+    return cast(Store, adapter.open_store(outputs, identity))
 
 
 def deactivate_key(outputs: StackOutputs, principal: str, key_id: str) -> bool:

@@ -7,7 +7,6 @@ and imported for the operator, or a JSON key, alone: a back end that signs with 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -33,7 +32,6 @@ def open_store(
     *,
     transport: httpx.BaseTransport | None = None,
     timing: Timing | None = None,
-    tell: Callable[[str], None] = lambda _: None,
 ) -> Store:
     """The stack's bucket as `identity`: see `recordings.stores.open_store`.
 
@@ -41,9 +39,8 @@ def open_store(
     """
     origin = (outputs.endpoint_url or GOOGLE).rstrip("/")
     if identity is Identity.OPERATOR:
-        operator: Store = library("gcs_operator").open_operator(
-            outputs.bucket_name, origin, transport=transport, timing=timing, tell=tell
-        )
+        library_of = library("gcs_operator")
+        operator: Store = library_of.open_operator(outputs.bucket_name, origin, transport=transport, timing=timing)
         return operator
     key, principal, who = _key_of(outputs, identity)
     base_url = f"{origin}/{outputs.bucket_name}"
@@ -58,7 +55,7 @@ def open_store(
                 return Presigner(signer, base_url)
         return Presigner(HmacSigner(key.id, key.secret, REGION, GOOG4), base_url)
 
-    wire = Wire(base_url, HmacAuth(key.id, key.secret, now=timing.now), transport=transport, timing=timing, tell=tell)
+    wire = Wire(base_url, HmacAuth(key.id, key.secret, now=timing.now), transport=transport, timing=timing)
     return HmacStore(outputs.bucket_name, base_url, who, wire, presigner, project_of(principal))
 
 

@@ -25,6 +25,7 @@ from google.cloud import storage
 from google.cloud.storage.hmac_key import HMACKeyMetadata
 
 from recordings.errors import CredentialsError, ObjectNotFoundError, StoreError, StoreUnreachableError
+from recordings.outages import outages
 from recordings.retry import Attempts, RetryPolicy, Timing
 from recordings.signing import Presigner
 from recordings.stores.base import Guards, ObjectInfo, ObjectVersion
@@ -33,7 +34,7 @@ from recordings.stores.gcs_hmac import wanted_generation
 from recordings.stores.gcs_rsa import ambient_signer
 from recordings.stores.gcs_sdk_errors import FOREIGN, mapped, retry_after, translate
 from recordings.stores.gcs_uploads import GcsUploads
-from recordings.stores.gcs_wire import GOOGLE, Wire
+from recordings.stores.gcs_wire import GOOGLE, PARTY, Wire
 
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 TIMEOUT: Final = (10.0, 60.0)
@@ -107,10 +108,9 @@ def open_operator(
     *,
     transport: httpx.BaseTransport | None = None,
     timing: Timing | None = None,
-    tell: Callable[[str], None] = lambda _: None,
 ) -> OperatorStore:
     """The bucket as whoever is logged in; nothing is asked yet. `transport` serves multipart uploads."""
-    return OperatorStore(bucket, origin, Login(), transport=transport, timing=timing, tell=tell)
+    return OperatorStore(bucket, origin, Login(), transport=transport, timing=timing)
 
 
 class OperatorStore(GcsUploads):
@@ -124,15 +124,14 @@ class OperatorStore(GcsUploads):
         *,
         transport: httpx.BaseTransport | None = None,
         timing: Timing | None = None,
-        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         base_url = f"{origin}/{bucket}"
-        wire = Wire(base_url, BearerAuth(self._token), transport=transport, timing=timing, tell=tell)
+        wire = Wire(base_url, BearerAuth(self._token), transport=transport, timing=timing)
         super().__init__(bucket, base_url, "operator", wire, self._ambient_presigner)
         self._origin = origin
         self._login = login
         self._timing = timing or Timing()
-        self._tell = tell
+        self._outages = outages()
         self._renewing = threading.Lock()
 
     def put(
@@ -267,7 +266,7 @@ class OperatorStore(GcsUploads):
     def _call(self, operation: str, key: str, act: Callable[[], T]) -> T:
         """Do it, again where that may help. Raises StoreError."""
         what = self._what(operation, key)
-        attempts = Attempts(RetryPolicy(), self._timing, self._tell)
+        attempts = Attempts(RetryPolicy(), self._timing, self._outages, party=PARTY)
         while True:
             try:
                 return act()

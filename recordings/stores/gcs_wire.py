@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import httpx
 
 from recordings.errors import PreconditionError, StoreError, StoreUnreachableError, UsageError
+from recordings.outages import outages
 from recordings.retry import Attempts, RetryPolicy, Timing, parse_retry_after
 from recordings.signing import encode_key
 from recordings.stores.gcs_errors import NEXT, from_xml
@@ -27,6 +28,8 @@ GOOGLE: Final = "https://storage.googleapis.com"
 """Where the stack outputs name no endpoint."""
 TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)
 """Seconds for each phase of a call; none waits for ever."""
+PARTY: Final = "Cloud Storage"
+"""Who gives no answer, whichever of its two APIs is asked."""
 _NOT_AGAIN: Final = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 _HEADERS: Final = {"Accept-Encoding": "identity"}
 """Objects come as they are stored: a compressed answer has another length than its object."""
@@ -59,14 +62,13 @@ class Wire:
         transport: httpx.BaseTransport | None = None,
         policy: RetryPolicy | None = None,
         timing: Timing | None = None,
-        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._base_url = base_url
         self._policy = policy or RetryPolicy()
         self._timing = timing or Timing()
-        self._tell = tell
+        self._outages = outages()
         self._client = httpx.Client(
             auth=auth, transport=transport, timeout=TIMEOUT, headers=_HEADERS, follow_redirects=False
         )
@@ -79,7 +81,7 @@ class Wire:
         PreconditionError where a lost answer leaves open whose doing it is.
         """
         url = self._url(call)
-        attempts = Attempts(self._policy, self._timing, self._tell)
+        attempts = Attempts(self._policy, self._timing, self._outages, party=PARTY)
         is_lost = False
         while True:
             retry_after: float | None = None

@@ -7,7 +7,7 @@ in `s3_errors`, URLs are signed in `recordings.signing`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -30,20 +30,18 @@ if TYPE_CHECKING:
 BATCH: Final = 1000
 
 
-def open_store(
-    outputs: StackOutputs, identity: Identity | AccessKey, *, tell: Callable[[str], None] = lambda _: None
-) -> S3Store:
+def open_store(outputs: StackOutputs, identity: Identity | AccessKey) -> S3Store:
     """The stack's bucket as `identity`: see `recordings.stores.open_store`."""
     if isinstance(identity, AccessKey):
-        return S3Store(outputs, "key " + identity.id, identity, tell)
+        return S3Store(outputs, "key " + identity.id, identity)
     match identity:
         case Identity.OPERATOR:
-            return S3Store(outputs, "operator", None, tell)
+            return S3Store(outputs, "operator", None)
         case Identity.WRITER:
             key = AccessKey(outputs.writer_access_key_id, outputs.writer_secret_access_key)
         case Identity.READER:
             key = AccessKey(outputs.reader_access_key_id, outputs.reader_secret_access_key)
-    return S3Store(outputs, identity.value, key, tell)
+    return S3Store(outputs, identity.value, key)
 
 
 class S3Store:
@@ -52,16 +50,10 @@ class S3Store:
     scheme = "s3"
     refuses_plain_http = True
 
-    def __init__(
-        self,
-        outputs: StackOutputs,
-        who: str,
-        key: AccessKey | None,
-        tell: Callable[[str], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, outputs: StackOutputs, who: str, key: AccessKey | None) -> None:
         self.bucket = outputs.bucket_name
         self._who = who
-        self._connection = Connection(outputs, key, tell)
+        self._connection = Connection(outputs, key)
 
     @property
     def client(self) -> S3Client:

@@ -7,16 +7,17 @@ client is never used: it ignores `endpoint_url`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
 import botocore.session
+from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from pydantic import SecretStr
 
+from recordings.outages import Outages, outages
 from recordings.outputs import StackOutputs
 from recordings.signing import Presigner
 from recordings.signing_v4 import HmacSigner
@@ -30,19 +31,18 @@ ATTEMPTS: Final = 10
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 60
 """Ten attempts with the standard mode's waits (at most 20 s each) end within 15 minutes even if each times out."""
+C = TypeVar("C", bound=BaseClient)
 
 
 class Connection:
     """One identity's way to one bucket; `key` is None for the operator. May raise what botocore raises."""
 
-    def __init__(
-        self, outputs: StackOutputs, key: AccessKey | None, tell: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, outputs: StackOutputs, key: AccessKey | None) -> None:
         self._bucket = outputs.bucket_name
         self._region = outputs.region
         self._endpoint_url = outputs.endpoint_url
         self._key = key
-        self._tell = tell
+        self._outages = outages()
         self._by_path = outputs.endpoint_url is not None or "." in outputs.bucket_name
 
     @cached_property
@@ -54,8 +54,7 @@ class Connection:
         }
         config = self._config(signature_version="s3v4", s3=addressing)
         client = self._session.client("s3", endpoint_url=self._endpoint_url, config=config, **self._login())
-        client.meta.events.register("needs-retry.s3", self._tell_failure)
-        return client
+        return telling(client, self._outages)
 
     @cached_property
     def base_url(self) -> str:
@@ -71,11 +70,12 @@ class Connection:
     def account(self) -> str:
         """GetCallerIdentity."""
         sts = self._session.client("sts", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
-        return sts.get_caller_identity()["Account"]
+        return telling(sts, self._outages).get_caller_identity()["Account"]
 
     def iam(self) -> IAMClient:
         """The client for users and their keys; IAM has one endpoint for all regions."""
-        return self._session.client("iam", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
+        client = self._session.client("iam", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
+        return telling(client, self._outages)
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -90,15 +90,6 @@ class Connection:
                 "aws_secret_access_key": self._key.secret.get_secret_value(),
             }
         return login
-
-    def _tell_failure(self, operation: Any, attempts: int, caught_exception: Exception | None, **_: Any) -> None:
-        """Tell of a try that got no answer; botocore itself waits and tries again.
-
-        From the second on: the wait after the first is under a second.
-        """
-        if caught_exception is not None and 1 < attempts < ATTEMPTS:
-            reason = type(caught_exception).__name__
-            self._tell(f"{operation.name}: no answer ({reason}); next try soon ({attempts + 1} of {ATTEMPTS})")
 
     def _config(self, **more: Any) -> Config:
         options: dict[str, Any] = {
@@ -121,6 +112,31 @@ class Connection:
             raise NoCredentialsError()
         signer = HmacSigner(login.access_key, SecretStr(login.secret_key), self._region)
         return Presigner(signer, self.base_url, session_token=SecretStr(login.token) if login.token else None)
+
+
+def telling(client: C, told: Outages) -> C:
+    """The same boto3 client, whose tries with no usable answer are told; botocore itself waits and tries again.
+
+    From the second try on, since the wait after the first is under a second; from the first if that took its time.
+    """
+    service = client.meta.service_model.service_name
+
+    def failed(operation: Any, attempts: int, caught_exception: Exception | None, response: Any, **_: Any) -> None:
+        reason = type(caught_exception).__name__ if caught_exception is not None else _trouble(response)
+        is_slow = isinstance(caught_exception, ConnectTimeoutError | ReadTimeoutError)
+        if reason and attempts < ATTEMPTS and (attempts > 1 or is_slow):
+            line = f"{operation.name}: no usable answer ({reason}): trying again, {ATTEMPTS} times at most"
+            told.hear(f"AWS {service}", line)
+
+    client.meta.events.register(f"needs-retry.{service}", failed)
+    return client
+
+
+def _trouble(response: Any) -> str:
+    """The code of an answer that is tried again, empty for any other."""
+    answer, body = response
+    code = str(body.get("Error", {}).get("Code", ""))
+    return code or str(answer.status_code) if answer.status_code == 429 or answer.status_code >= 500 else ""
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import httpx
 
 from recordings.errors import AccessDeniedError, CredentialsError, OrganisationPolicyError, StoreUnreachableError
+from recordings.outages import Outages
 from recordings.outputs import StackOutputs
 from recordings.policies import OPERATOR_PREFIX
 from recordings.retry import Attempts, RetryPolicy, Timing
@@ -99,9 +100,8 @@ class Context:
 
     def usable(self, act: Callable[[], T]) -> T:
         """Do what a key must be able to do, again and again while the key may be too new to work."""
-        attempts = Attempts(
-            RetryPolicy(attempts=1000, budget=self.patience.total_seconds(), base=0.5, cap=5.0), self.timing
-        )
+        policy = RetryPolicy(attempts=1000, budget=self.patience.total_seconds(), base=0.5, cap=5.0)
+        attempts = Attempts(policy, self.timing, Outages())  # it is told here, in other words
         while True:
             try:
                 return act()
@@ -119,7 +119,7 @@ class Context:
         self, url: str, *, of: str, method: str = "GET", headers: Mapping[str, str] | None = None, tries: int = 5
     ) -> Answer:
         """Send one request, again on 429, 5xx and broken connections; raises StoreUnreachableError about `of`."""
-        attempts = Attempts(RetryPolicy(attempts=tries, budget=120.0), self.timing, self.tell)
+        attempts = Attempts(RetryPolicy(attempts=tries, budget=120.0), self.timing, party="signed URLs")
         while True:
             try:
                 response = self.http.request(method, url, headers=dict(headers or {}))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recordings.outages import Outages
 from recordings.retry import Attempts, RetryPolicy, parse_retry_after
 from tests.unit.hms_fake import Clock
 
@@ -57,10 +58,30 @@ def test_attempts_count_slow_calls_into_the_budget() -> None:
 def test_attempts_tell_of_longer_waits_alone() -> None:
     """Whoever waits a second or more is told why; half a second is not worth a line."""
     told: list[str] = []
-    attempts = Attempts(RetryPolicy(), Clock().timing(), told.append)
+    attempts = Attempts(RetryPolicy(), Clock().timing(), Outages(told.append))
     attempts.wait_again("GET /x answered 503")
     attempts.wait_again("GET /x answered 503", 7.0)
-    assert told == ["GET /x answered 503; next try in 7 s (3 of 12)"]
+    assert told == ["GET /x answered 503: trying again in 7 s, for 15m at most"]
+
+
+def test_attempts_tell_at_once_of_a_try_that_took_its_time() -> None:
+    """Ten seconds without an answer are worth a line, though the next try comes soon."""
+    told: list[str] = []
+    clock = Clock()
+    attempts = Attempts(RetryPolicy(), clock.timing(), Outages(told.append))
+    clock.time += 10
+    attempts.wait_again("GET /x got no answer")
+    assert len(told) == 1
+
+
+def test_attempts_of_one_party_are_told_once() -> None:
+    """Many calls, on whatever, that wait for the same have one cause."""
+    told: list[str] = []
+    outages = Outages(told.append)
+    for number in range(100):
+        Attempts(RetryPolicy(), Clock().timing(), outages, "100ms").wait_again(f"GET /{number} answered 503", 7.0)
+    Attempts(RetryPolicy(), Clock().timing(), outages, "Cloud Storage").wait_again("get x: no usable answer", 7.0)
+    assert [line.partition(" ")[2].partition(":")[0] for line in told] == ["/0 answered 503", "x"]
 
 
 @pytest.mark.parametrize(

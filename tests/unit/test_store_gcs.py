@@ -23,6 +23,7 @@ from recordings.errors import (
     StoreError,
     StoreUnreachableError,
 )
+from recordings.outages import told_to
 from recordings.outputs import StackOutputs
 from recordings.stores import AccessKey, Identity, ObjectVersion, Part, Store, gcs, open_store
 from recordings.stores.gcs_rsa import RsaSigner, ambient_signer
@@ -121,11 +122,10 @@ def test_waits_are_told() -> None:
     """Nobody sits before a command that says nothing while Google does not answer."""
     script, told = Script(httpx.Response(429, headers={"retry-after": "77"}), OK), list[str]()
     transport = httpx.MockTransport(script)
-    store = gcs.open_store(
-        outputs(), Identity.WRITER, transport=transport, timing=script.clock.timing(), tell=told.append
-    )
+    with told_to(told.append):
+        store = gcs.open_store(outputs(), Identity.WRITER, transport=transport, timing=script.clock.timing())
     store.put("k", b"x")
-    assert [line.partition("; ")[2] for line in told] == ["next try in 77 s (2 of 12)"]
+    assert [line.rpartition(": ")[2] for line in told] == ["trying again in 77 s, for 15m at most"]
 
 
 def test_retry_after_is_honoured() -> None:
