@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -63,7 +64,17 @@ UPSERT: Final = _upsert()
 
 A row that 100ms was asked about later than these is left as it is. `now()` bounds what a fast clock claims.
 """
-_SELECT: Final = f"select {', '.join(COLUMNS)} from public.meeting_recordings"  # noqa: S608 - names are our own
+
+
+def readable(column: str) -> str:
+    """A column to select, as Python can hold it: null for a time before the year 1, and the end of 9999 after it."""
+    if _TYPES.get(column) != "timestamptz":
+        return column
+    first, last = "timestamptz '0001-01-03 00:00+00'", "timestamptz '9999-12-30 00:00+00'"
+    return f"case when {column} >= {first} then least({column}, {last}) end"
+
+
+_SELECT: Final = f"select {', '.join(map(readable, COLUMNS))} from public.meeting_recordings"  # noqa: S608 - our own names
 FIND: Final = f"{_SELECT} where asset_id = any(%(asset_ids)s::text[])"
 _TIME: Final = "coalesce(recorded_at, '-infinity')"
 """Spelled as the indexes have it, so that a page in the depth is found as quickly as the first."""
@@ -146,8 +157,8 @@ def page_of(rows: Sequence[Sequence[Any]], limit: int) -> Page:
 
 
 def entry_of_row(row: Sequence[Any]) -> CatalogEntry:
-    """A row as `COLUMNS` orders it; numbers of the application's own types become ours."""
+    """A row as `COLUMNS` orders it; numbers of the application's own types become ours, what is no number None."""
     values = dict(zip(COLUMNS, row, strict=True))
     for name, kind in (("size", int), ("duration", float)):
-        values[name] = None if values[name] is None else kind(values[name])
+        values[name] = kind(values[name]) if values[name] is not None and math.isfinite(values[name]) else None
     return CatalogEntry(**values)

@@ -16,11 +16,12 @@ from typing import Any, Final
 import psycopg
 
 from recordings.catalog_entries import CatalogEntry
+from recordings.catalog_sql import readable
 from recordings.database import mapped
 from recordings.erasure.target import Kind, Scope, Target
 from recordings.errors import ConflictError
 
-_COLUMNS: Final = "asset_id, storage_provider, file_path, job_id, room_id, session_id, recorded_at"
+_COLUMNS: Final = f"asset_id, storage_provider, file_path, job_id, room_id, session_id, {readable('recorded_at')}"
 _RECORDING: Final = "(asset_id is not null or file_path is not null)"
 """A row with neither is the application's own."""
 _ROWS: Final = (

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from recordings.catalog import AsyncCatalog, Catalog, Written
 from recordings.catalog_entries import CatalogEntry
 from recordings.catalog_sql import FIND, find_parameters, page_query
 from recordings.database import connect
+from recordings.erasure.ledger import Ledger
 from recordings.errors import DatabaseDownError
 from recordings.migrate import migrations, run_migrations
 from sandbox.servers import Sandbox
@@ -134,6 +136,38 @@ def test_types_of_an_application_s_own_serve(empty_database: str) -> None:
         assert catalog.upsert([entry]) == Written(same=1)
         assert catalog.find("a") == entry
         assert list(catalog.scan()) == [entry]
+
+
+ODD_TIMES = ("infinity", "-infinity", "20000-01-01", "0044-03-15 BC", "0001-01-01 00:00:00+14")
+
+
+def test_odd_rows_hide_no_other(database: str, catalog: Catalog) -> None:
+    """Times that Python cannot hold, and lengths that are no number, are read as none or as the last day there is."""
+    insert = (
+        "insert into meeting_recordings (asset_id, room_id, storage_provider, duration, recorded_at, synced_at) "
+        "values (%s, 'r', 's3', %s::float8, %s::timestamptz, %s::timestamptz)"
+    )
+    for number, (at, length) in enumerate(product(ODD_TIMES, ("NaN", "Infinity"))):
+        rows(database, insert, f"odd {number}", length, at, at)
+    catalog.upsert([CatalogEntry("good", "s3", room_id="r", duration=1.5, recorded_at=NOW)])
+    expected = {"good", *(f"odd {number}" for number in range(10))}
+    assert {entry.asset_id: entry.duration for entry in catalog.scan()} == {**dict.fromkeys(expected), "good": 1.5}
+    page = catalog.page(room_id="r")
+    assert {entry.asset_id for entry in page.entries} == expected
+    with connect(SecretStr(database)) as connection:
+        assert {entry.asset_id for entry in Ledger(connection).rows(["r"], [], [], [])} == expected
+
+
+@pytest.mark.parametrize("size", ["NaN", "Infinity", "-Infinity"])
+def test_size_that_is_no_number_is_none(empty_database: str, size: str) -> None:
+    """In a `numeric` column of the application's own."""
+    rows(empty_database, "create table meeting_recordings (asset_id varchar, size numeric)")
+    with connect(SecretStr(empty_database)) as connection:
+        run_migrations(connection, migrations())
+        rows(empty_database, "insert into meeting_recordings (asset_id, size) values ('a', %s::numeric)", size)
+        found = Catalog(connection).find("a")
+    assert found is not None
+    assert found.size is None
 
 
 def test_pages_and_ids_are_found_by_index(database: str) -> None:
