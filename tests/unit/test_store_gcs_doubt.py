@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from recordings.errors import AccessDeniedError, PreconditionError
-from tests.unit.test_store_gcs import Answer, Script, refusal
+from tests.unit.gcs_script import Answer, Script, refusal
 
 MAY_NOT_OVERWRITE: Final = refusal(403, "AccessDenied", "sa does not have storage.objects.delete access to the object.")
 MD5_OF_X: Final = "crc32c=AAAAAA==,md5=ndTkYSaMgDT1yFZOFVxnpg=="
