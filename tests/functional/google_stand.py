@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -158,16 +155,9 @@ class GoogleStand:
         """The key of `who` becomes inactive."""
         self._set_key(who, "INACTIVE")
 
-    @contextmanager
-    def becoming_active(self, who: str, *, after: float) -> Iterator[None]:
-        """The key of `who` is inactive at first, and becomes active `after` seconds later."""
-        self.deactivate(who)
-        timer = threading.Timer(after, self._set_key, (who, "ACTIVE"))
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.join()
+    def activate(self, who: str) -> None:
+        """The key of `who` becomes active again."""
+        self._set_key(who, "ACTIVE")
 
     def contents(self) -> list[str]:
         """Every key, of every version, and of every unfinished upload, as the operator sees them."""

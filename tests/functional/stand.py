@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -194,16 +193,9 @@ class Stand:
         """The key of `who` becomes inactive."""
         self._set_key(who, "Inactive")
 
-    @contextmanager
-    def becoming_active(self, who: str, *, after: float) -> Iterator[None]:
-        """The key of `who` is inactive at first, and becomes active `after` seconds later."""
-        self.deactivate(who)
-        timer = threading.Timer(after, self._set_key, (who, "Active"))
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.join()
+    def activate(self, who: str) -> None:
+        """The key of `who` becomes active again."""
+        self._set_key(who, "Active")
 
     def _set_key(self, who: str, status: str) -> None:
         key = self.raw[f"{who}AccessKeyId"]

@@ -12,15 +12,17 @@ import pytest
 
 from tests.functional.google_lab import Lab, fault
 
+LIFE = 3600
+"""Seconds: the longest life of an assertion."""
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 def assertion(key: dict[str, Any], **claims: Any) -> str:
-    """A JWT as Google's libraries make it; `claims` replace."""
-    now = int(time.time())
-    email = key["client_email"]
-    good = {"iss": email, "aud": key["token_uri"], "iat": now, "exp": now + 3600, "scope": "https://x/auth/y"}
-    return jwt.encode({**good, **claims}, key["private_key"], algorithm="RS256", headers={"kid": key["private_key_id"]})
+    """A JWT as Google's libraries make it; `claims` replace, its times in seconds from now."""
+    good = {"iss": key["client_email"], "aud": key["token_uri"], "iat": 0, "exp": LIFE, "scope": "https://x/auth/y"}
+    said = {**good, **claims}
+    said |= {name: int(time.time()) + said[name] for name in ("iat", "exp")}
+    return jwt.encode(said, key["private_key"], algorithm="RS256", headers={"kid": key["private_key_id"]})
 
 
 def exchange(lab: Lab, token: str, grant: str = GRANT) -> httpx.Response:
@@ -89,9 +91,9 @@ def test_json_key_gets_a_token_until_it_is_deleted(lab: Lab) -> None:
     ("claims", "error"),
     [
         ({"aud": "https://elsewhere.example/token"}, "invalid_grant"),
-        ({"exp": 1_700_000_000, "iat": 1_699_999_000}, "invalid_grant"),
-        ({"exp": int(time.time()) + 7200}, "invalid_grant"),
-        ({"iat": int(time.time()) + 900, "exp": int(time.time()) + 1800}, "invalid_grant"),
+        ({"iat": -2 * LIFE, "exp": -LIFE}, "invalid_grant"),
+        ({"exp": 2 * LIFE}, "invalid_grant"),
+        ({"iat": LIFE // 4, "exp": LIFE // 2}, "invalid_grant"),
         ({"iss": "nobody@nowhere.iam.gserviceaccount.com"}, "invalid_grant"),
         ({"sub": "somebody@else.example"}, "unauthorized_client"),
         ({"scope": ""}, "invalid_scope"),

@@ -148,16 +148,14 @@ def test_key_creation_that_an_organisation_forbids_is_explained(lab: Lab, constr
 def test_inactive_key_is_bad_credentials_and_works_again_when_active(stand: GoogleStand) -> None:
     """The state of a key, not its rights."""
     writer = open_store(stand.outputs, Identity.WRITER)
-    with stand.becoming_active("writer", after=0.0):
-        pass
+    stand.activate("writer")
     writer.put(KEY, b"x")
     stand.deactivate("writer")
     try:
         with pytest.raises(CredentialsError, match="InvalidSecurity"):
             writer.put(KEY, b"x")
     finally:
-        with stand.becoming_active("writer", after=0.0):
-            pass
+        stand.activate("writer")
 
 
 @pytest.mark.parametrize("access", [WriterAccess.READ_WRITE, WriterAccess.UPLOAD_ONLY])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from sandbox.servers import Sandbox
 from tests.functional.clients import control, hms
-from tests.functional.project import Project
+from tests.functional.project import ROOT, Project
 from tests.functional.stand import Stand, entered
 
 
@@ -146,10 +148,19 @@ def test_wrong_account_stops_before_anything_is_written() -> None:
 def test_new_key_is_waited_for(sandbox: Sandbox) -> None:
     """A key that becomes active while verify waits passes; the story says what it waits for."""
     stand = Stand.build()
-    with stand.becoming_active("writer", after=1.5):
-        result = stand.recordings("verify", "--wait", "20s")
-    assert result.exit_code == 0, result.output
-    assert "not usable yet" in result.stderr
+    stand.deactivate("writer")
+    command = [sys.executable, "-m", "recordings", "verify", "--wait", "60s", "--outputs", "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as run:
+        assert run.stdin is not None
+        assert run.stderr is not None
+        run.stdin.write(json.dumps(stand.raw))
+        run.stdin.close()
+        waits = any("not usable yet" in line for line in run.stderr)
+        stand.activate("writer")
+        run.stdin = None  # it is closed, which `communicate` does not look at
+        printed, told = run.communicate(timeout=120)
+    assert (waits, run.returncode) == (True, 0), printed + told
 
 
 def test_fake_100ms_is_not_changed_by_verify(sandbox: Sandbox) -> None:

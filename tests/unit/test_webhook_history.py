@@ -70,7 +70,7 @@ def test_reasons_come_from_every_page(api: Api) -> None:
     """By job and session, as far back as 100ms shows; a code that is none is left out."""
     api.state.events["odd"] = event("beam.failure", 400, session_id="s", error_type="<script>")
     with client(api) as hms:
-        told = reasons(hms, NOW - timedelta(days=300), NOW)
+        told = reasons(hms, NOW - timedelta(days=300), datetime.now(UTC))
     assert told == {f"j{number}": "UPLOAD_ERROR" for number in range(250)}
     assert timedelta(days=14) > LONGEST
 
