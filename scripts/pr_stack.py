@@ -24,11 +24,11 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.markup import escape
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, load_outputs, pulumi, run
 from recordings.cli.help import Command, Group
 from recordings.cli.place import open_place
+from recordings.cli.text import escape
 from recordings.durations import parse_duration
 from recordings.errors import ConfigurationError, UsageError
 from recordings.hms import HmsClient

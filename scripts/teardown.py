@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, pulumi, run
 from recordings.cli.place import open_place
+from recordings.cli.text import escape
 from recordings.durations import parse_duration
 from recordings.shown import counted
 from recordings.stacks import Stacks

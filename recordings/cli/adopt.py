@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from recordings.adoption.findings import Finding, Proposal
 from recordings.adoption.planned import Planned
 from recordings.adoption.stack_file import StackFile
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, pulumi, run
+from recordings.cli.text import escape
 from recordings.errors import CheckFailedError, ConfigurationError
 from recordings.plans import Plan, Step
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -19,6 +18,7 @@ from recordings.backfill.moves import Found, Move
 from recordings.backfill.planning import CatalogBooks, Workshop
 from recordings.backfill.run import Tally, as_json, by_day, move_all, reason, steps, survey
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.text import escape, named
 from recordings.errors import CheckFailedError
 from recordings.extras import needs
 from recordings.guards import check_cloud
@@ -34,7 +34,9 @@ from recordings.stores import Identity, open_store
 def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    room: Annotated[str | None, typer.Option(help="Only recordings of this room.", metavar="ID")] = None,
+    room: Annotated[
+        str | None, typer.Option(help="Only recordings of this room.", metavar="ID", callback=named)
+    ] = None,
     not_from: Annotated[
         list[str] | None,
         typer.Option(metavar="BUCKET", help="A bucket of yours that 100ms' list names: leave alone what is there."),

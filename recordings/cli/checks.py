@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from rich.markup import escape
-
 from recordings.cli.frame import Frame
+from recordings.cli.text import escape
 from recordings.errors import CheckFailedError
 from recordings.verification.checks import Check, Status
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.tables import show_table
+from recordings.cli.text import escape
 from recordings.doctor import Finding, Patient, Severity, Walk, examine, examine_url
 from recordings.doctor.cors import check_origin
 from recordings.doctor.patient import open_operator

@@ -12,12 +12,12 @@ from typing import Annotated
 
 import httpx
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from recordings.catalog_entries import HMS, CatalogEntry
 from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.source import open_rows
+from recordings.cli.text import escape
 from recordings.downloads import Downloads
 from recordings.errors import StoreError, UsageError
 from recordings.fetch import Source, Tick, fetch

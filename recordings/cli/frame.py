@@ -19,8 +19,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
+from recordings.cli.text import escape
 from recordings.errors import ConfigurationError, NotDueError, RecordingsError, RemoteError, UsageError
 from recordings.outages import told_to
 from recordings.outputs import StackOutputs

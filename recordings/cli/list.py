@@ -6,19 +6,21 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from recordings.catalog_entries import CatalogEntry
 from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.source import open_rows
+from recordings.cli.tables import show_table
+from recordings.cli.text import escape, named
 from recordings.shown import length, moment, size
 
 
 def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    room: Annotated[str | None, typer.Option(help="Only recordings of this room.", metavar="ID")] = None,
+    room: Annotated[
+        str | None, typer.Option(help="Only recordings of this room.", metavar="ID", callback=named)
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="How many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,13 +56,14 @@ def _data(entry: CatalogEntry) -> dict[str, Any]:
 
 
 def _show(out: Console, found: list[CatalogEntry]) -> None:
-    table = Table("id", "room", "type", "recorded", box=None, pad_edge=False)
-    for name in ("length", "size"):
-        table.add_column(name, justify="right")
-    table.add_column("stored")
-    for entry in found:
-        state = entry.status if entry.status not in (None, "completed") else entry.storage_provider
-        texts = (entry.asset_id, entry.room_id or "", entry.type or "", moment(entry.recorded_at))
-        figures = (length(entry.duration), size(entry.size))
-        table.add_row(*(escape(text) for text in (*texts, *figures, state or "")))
-    out.print(table if found else "no recordings")
+    if not found:
+        out.print("no recordings")
+        return
+    columns = ("id", "room", "type", "recorded", "length", "size", "stored")
+    show_table(out, columns, map(_row, found), whole="id", right=("length", "size"))
+
+
+def _row(entry: CatalogEntry) -> tuple[str, ...]:
+    state = entry.status if entry.status not in (None, "completed") else entry.storage_provider
+    texts = (entry.asset_id, entry.room_id or "", entry.type or "", moment(entry.recorded_at))
+    return tuple(map(escape, (*texts, length(entry.duration), size(entry.size), state or "")))

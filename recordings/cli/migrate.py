@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, run
+from recordings.cli.text import escape
 from recordings.errors import UsageError
 from recordings.extras import needs
 from recordings.shown import counted

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from recordings.cli.frame import Frame
+from recordings.cli.text import escape
 from recordings.errors import CheckFailedError
 from recordings.hms import HmsClient
 from recordings.hms_auth import HmsCredentials

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.tables import show_table
 from recordings.errors import CheckFailedError
 from recordings.extras import needs
 from recordings.hms import HmsClient
@@ -87,21 +86,21 @@ def report(frame: Frame, found: Findings, *, fixed: bool) -> None:
     gaps = [gap for gap in Gap if found.counts[gap]]
     left = sum(found.counts[gap] for gap in gaps if not (fixed and gap in FIXED))
 
+    def row(gap: Gap) -> tuple[str, ...]:
+        means = MEANINGS[gap]
+        remedy = "done" if fixed and gap in FIXED else means.remedy
+        return gap.value, means.database, means.bucket, means.hms, f"{found.counts[gap]:,}", remedy
+
     def show(out: Console) -> None:
         if gaps:
-            table = Table("", "database", "bucket", "100ms", "count", "what to do", box=None, pad_edge=False)
-            for gap in gaps:
-                means = MEANINGS[gap]
-                remedy = "done" if fixed and gap in FIXED else means.remedy
-                table.add_row(gap, means.database, means.bucket, means.hms, f"{found.counts[gap]:,}", remedy)
-            out.print(table)
+            show_table(out, ("", "database", "bucket", "100ms", "count", "what to do"), map(row, gaps))
         looked = f"{counted(found.assets, 'recording')} at 100ms, {counted(found.objects, 'object')}"
         looked += f", {counted(found.rows, 'row')}"
         out.print(f"{looked}: {'nothing missing' if not left else f'{left:,} to look at'}")
 
     for gap in gaps:
         for name in found.examples[gap]:
-            frame.tell(f"{gap}: {escape(name)}")
+            frame.tell(f"{gap}: {name}")
         if found.counts[gap] > len(found.examples[gap]):
             frame.tell(f"{gap}: and {found.counts[gap] - len(found.examples[gap]):,} more")
     data = {gap.value: {"count": found.counts[gap], "examples": found.examples[gap]} for gap in gaps}

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.place import open_place
 from recordings.cli.tables import show_table
+from recordings.cli.text import escape
 from recordings.errors import CheckFailedError, UsageError
 from recordings.registration import Place
 from recordings.rooms import OURS, OwnStorage, State, plan_update, survey
@@ -72,7 +72,8 @@ def _list(frame: Frame, rooms: Sequence[OwnStorage]) -> None:
 def _row(room: OwnStorage) -> tuple[str, ...]:
     state = f"[{_STYLE.get(room.state, 'default')}]{room.state.value}[/]"
     enabled = "yes" if room.enabled else "no"
-    return room.id, escape(room.name), enabled, escape(room.location) or "-", room.key or "not shown", state
+    texts = room.id, room.name, enabled, room.location or "-", room.key or "not shown"
+    return *map(escape, texts), state
 
 
 def _shown(room: OwnStorage) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.text import escape, named
 from recordings.durations import parse_duration
 from recordings.errors import UsageError
 from recordings.extras import needs
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    room: Annotated[str | None, typer.Option(help="Only recordings of this room.", metavar="ID")] = None,
+    room: Annotated[
+        str | None, typer.Option(help="Only recordings of this room.", metavar="ID", callback=named)
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(
-            help="Only recordings since then: 2d, 12h, or a day or time (UTC), 2026-08-01T12:00.", metavar="T"
+            help="Only recordings since then: 2d, 12h, or a day or time (UTC), 2026-08-01T12:00.",
+            metavar="T",
+            callback=named,
         ),
     ] = None,
     dry_run: DryRunOption = False,

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 _WIDE: Final = 160
 """Columns where there is no terminal that says how many it has."""
+_ROOMY: Final = 72
+"""Columns from which on an id of 100ms and everything beside it have room."""
 
 
-def show_table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows of rich markup under `columns`; long words are folded, never cut."""
+def show_table(
+    out: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], *, whole: str = "", right: Sequence[str] = ()
+) -> None:
+    """Print rows of rich markup under `columns`; long words are folded, never cut.
+
+    The column `whole`, whose ids are copied, is folded last; those of `right`, figures, end together.
+    """
     table = Table(box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        justify: JustifyMethod = "right" if name in right else "default"
+        table.add_column(name, overflow="fold", no_wrap=name == whole and out.width >= _ROOMY, justify=justify)
     for row in rows:
         table.add_row(*row)
     if not out.is_terminal:

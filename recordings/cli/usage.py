@@ -12,12 +12,12 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from recordings.catalog_entries import CatalogEntry, entry_of
 from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.tables import show_table
+from recordings.cli.text import escape
 from recordings.errors import UsageError
 from recordings.extras import needs
 from recordings.hms import HmsClient
@@ -172,16 +172,16 @@ def _show(out: Console, used: Usage, cost: Cost, coming: Sequence[dict[str, Any]
 
 
 def _table(out: Console, name: str, sums: Sequence[Sum], *, more: int = 0) -> None:
-    table = Table(name, "objects", "old versions", "size", "hours", box=None, pad_edge=False, title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for group in sums:
-        counts = f"{group.objects:,}", f"{group.old:,}", size(group.bytes), f"{hours(group):,.1f}"
-        table.add_row(escape(group.names[0]), *counts)
+    figures = ("objects", "old versions", "size", "hours")
     out.print()
-    out.print(table)
+    show_table(out, (name, *figures), map(_counts, sums), right=figures)
     if more > 0:
         out.print(f"and {counted(more, name)} more")
+
+
+def _counts(group: Sum) -> tuple[str, ...]:
+    counts = f"{group.objects:,}", f"{group.old:,}", size(group.bytes), f"{hours(group):,.1f}"
+    return escape(group.names[0]), *counts
 
 
 def _show_retention(out: Console, used: Usage, coming: Sequence[dict[str, Any]]) -> None:
@@ -189,14 +189,17 @@ def _show_retention(out: Console, used: Usage, coming: Sequence[dict[str, Any]])
     if not coming:
         out.print("retention: no rule of the bucket deletes any of this")
         return
-    table = Table("retention, day (UTC)", "what", "objects", "size", box=None, pad_edge=False)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    today = datetime.now(UTC).date().isoformat()
-    for entry in coming[:_DAYS]:
-        day = f"{entry['day']} (due)" if entry["day"] <= today else entry["day"]
-        table.add_row(day, entry["end"], f"{entry['objects']:,}", size(entry["bytes"]))
-    out.print(table)
+    today, figures = datetime.now(UTC).date().isoformat(), ("objects", "size")
+    rows = (
+        (
+            f"{entry['day']}{' (due)' if entry['day'] <= today else ''}",
+            entry["end"],
+            f"{entry['objects']:,}",
+            size(entry["bytes"]),
+        )
+        for entry in coming[:_DAYS]
+    )
+    show_table(out, ("retention, day (UTC)", "what", *figures), rows, right=figures)
     if len(coming) > _DAYS:
         out.print(f"and {counted(len(coming) - _DAYS, 'day')} more, until {coming[-1]['day']}")
     if soft := used.retention.guards.soft_delete.days:

@@ -13,13 +13,13 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from recordings.catalog_entries import CatalogEntry
 from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.sync import parse_since
 from recordings.cli.tables import show_table
+from recordings.cli.text import escape
 from recordings.doctor.objects import keeps_days
 from recordings.durations import parse_duration, show_duration
 from recordings.errors import CheckFailedError, ConfigurationError, DatabaseError, StoreError, UsageError

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from recordings.cli.backfill import open_workshop
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.text import escape
 from recordings.durations import parse_duration
 from recordings.errors import CheckFailedError, UsageError
 from recordings.extras import needs

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-SHARED = {"checks", "frame", "help", "place", "source", "tables"}
+SHARED = {"checks", "frame", "help", "place", "source", "tables", "text"}
 
 
 def imported(command: str) -> set[str]:
