@@ -1,6 +1,6 @@
 """Write the parts of the documentation that code already knows, or with --check fail where they have drifted.
 
-    python -m scripts.docs [--check]
+Example: python -m scripts.docs --check
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything else is left alone. Tables
 of configuration come from Pulumi.yaml, of outputs and policies from `recordings`, of commands from their help texts.
@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,10 +22,11 @@ from typer.main import get_command
 
 from policy.evaluation import RULES
 from recordings import policies_github
-from recordings.cli import app
+from recordings.cli import app as recordings
 from recordings.outputs import SecretMapping, StackOutputs, WriterAccess
 from recordings.policies import bucket_policy, reader_policy, writer_policy
 from recordings.policies_gcs import reader_bindings, writer_bindings
+from scripts.command import alone
 from scripts.preview.verdict import FLAGS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -35,8 +37,10 @@ FILES: Final = (
     "docs/policy.md",
     "docs/security.md",
 )
+SCRIPTS: Final = ("post_deploy", "preview_diff", "nightly", "sweep", "teardown", "pr_stack", "github", "docs")
+"""In the order of the table."""
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_SHARED: Final = (("--stack", "--outputs"), ("--dry-run",), ("--json",))
+_SHARED: Final = (("--stack", "--outputs", "--home"), ("--dry-run",), ("--json",))
 _PLACE: Final = ("my-bucket", "eu-west-1", "recordings/")
 
 
@@ -67,12 +71,27 @@ def outputs() -> str:
 
 def commands() -> str:
     """Every subcommand of `recordings` with the first line of its help, and which of the common options it takes."""
-    group: Any = get_command(app)
+    group: Any = get_command(recordings)
+    return _commands({f"recordings {name}": command for name, command in group.commands.items()})
+
+
+def scripts() -> str:
+    """The same of every script; of those with several commands, of each."""
+    found: dict[str, Any] = {}
+    for name in SCRIPTS:
+        module = import_module(f"scripts.{name}") if name != "docs" else sys.modules[__name__]
+        command: Any = get_command(module.app)
+        inner = getattr(command, "commands", {"": command})
+        found |= {f"python -m scripts.{name} {each}".rstrip(): one for each, one in inner.items()}
+    return _commands(found)
+
+
+def _commands(named: Mapping[str, Any]) -> str:
     rows = []
-    for name, command in group.commands.items():
+    for name, command in named.items():
         taken = {option for parameter in command.params for option in parameter.opts}
         shared = [", ".join(f"`{option}`" for option in options if option in taken) for options in _SHARED]
-        rows.append([f"`recordings {name}`", (command.help or "").strip().splitlines()[0], *shared])
+        rows.append([f"`{name}`", (command.help or "").strip().splitlines()[0], *shared])
     return table(["command", "what it does", "stack", "", ""], rows)
 
 
@@ -154,6 +173,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "configuration": configuration,
     "outputs": outputs,
     "commands": commands,
+    "scripts": scripts,
     "policies": policies,
     "bindings": bindings,
     "rules": rules,
@@ -186,5 +206,7 @@ def main(
     print(f"renewed: {', '.join(drifted) or 'nothing to do'}", file=sys.stderr)
 
 
+app = alone(main, __doc__)
+
 if __name__ == "__main__":
-    typer.run(main)
+    app()

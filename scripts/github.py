@@ -1,12 +1,14 @@
 """What scripts say to GitHub: outputs and summary of a job, a comment on a pull request, an issue, a changed file.
 
-    python -m scripts.github comment --marker preview-dev report.md
-    python -m scripts.github issue --marker nightly-dev --title "Drift in dev" report.md
-    python -m scripts.github keep Pulumi.dev.yaml --message "Rotate the keys of dev by one step"
+Example: python -m scripts.github comment --marker preview-dev report.md
 
-The first two write again what a workflow wrote before, found by a marker that is not shown, rather than add one more.
-Reads GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, GITHUB_EVENT_PATH, GITHUB_SHA, GITHUB_REF_NAME, GITHUB_SERVER_URL
-and GITHUB_RUN_ID, which GitHub sets (the token: the workflow).
+Or: python -m scripts.github issue --marker nightly-dev --title "Drift in dev" report.md
+
+Or: python -m scripts.github keep Pulumi.dev.yaml --message "Rotate the keys of dev by one step"
+
+`comment` and `issue` write again what a workflow wrote before, found by a marker that is not shown, rather than add one
+more. Reads GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, GITHUB_EVENT_PATH, GITHUB_SHA, GITHUB_REF_NAME,
+GITHUB_SERVER_URL and GITHUB_RUN_ID, which GitHub sets (the token: the workflow).
 
 Source: https://docs.github.com/en/rest/issues/comments, .../issues/issues, .../repos/contents.
 """
@@ -26,7 +28,9 @@ import httpx
 import typer
 
 from recordings.cli.frame import run
+from recordings.cli.help import Command
 from recordings.errors import ConfigurationError, RemoteError, UsageError
+from scripts.command import group
 
 API: Final = "https://api.github.com"
 LONGEST: Final = 65_000
@@ -36,11 +40,13 @@ AUTHOR: Final = "github-actions[bot]"
 """Who writes with a job's own token. Source: https://docs.github.com/en/actions/concepts/security/github_token"""
 _MARKER: Final = re.compile(r"[a-z0-9-]{1,64}")
 
-MarkerOption = Annotated[str, typer.Option(help="Which comment or issue: small letters, digits and '-'.")]
-TitleOption = Annotated[str, typer.Option(help="The heading.")]
-FilesArgument = Annotated[list[Path], typer.Argument(help="Files to show, one after the other.")]
+MarkerOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Which comment or issue: small letters, digits and '-'.")
+]
+TitleOption = Annotated[str, typer.Option(metavar="TEXT", help="The heading.")]
+FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files to show, one after the other.")]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = group(__doc__)
 
 
 @dataclass(frozen=True)
@@ -162,12 +168,14 @@ def write_summary(markdown: str) -> None:
             lines.write(f"{markdown}\n")
 
 
-@app.command("comment")
+@app.command("comment", cls=Command)
 def comment(
     report: FilesArgument,
     marker: MarkerOption,
     title: TitleOption = "",
-    number: Annotated[int | None, typer.Option(help="Pull request; else the one that started the job.")] = None,
+    number: Annotated[
+        int | None, typer.Option(metavar="N", help="Pull request; else the one that started the job.")
+    ] = None,
 ) -> None:
     """Write one comment on a pull request, again and again the same one; the job's summary gets it too."""
 
@@ -180,7 +188,7 @@ def comment(
     run(action)
 
 
-@app.command("issue")
+@app.command("issue", cls=Command)
 def issue(report: FilesArgument, marker: MarkerOption, title: TitleOption) -> None:
     """Open an issue; while it is open, the same one is written again."""
 
@@ -191,7 +199,7 @@ def issue(report: FilesArgument, marker: MarkerOption, title: TitleOption) -> No
     run(action)
 
 
-@app.command("summary")
+@app.command("summary", cls=Command)
 def summary(
     report: FilesArgument,
     title: TitleOption = "",
@@ -206,11 +214,13 @@ def summary(
     run(action)
 
 
-@app.command("keep")
+@app.command("keep", cls=Command)
 def keep(
-    file: Annotated[Path, typer.Argument(help="A file of the repository, by its path in it.")],
-    message: Annotated[str, typer.Option(help="Of the commit.")],
-    report: Annotated[Path | None, typer.Option(help="A file that gets the content where it is refused.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of the repository, by its path in it.")],
+    message: Annotated[str, typer.Option(metavar="TEXT", help="Of the commit.")],
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file that gets the content where it is refused.")
+    ] = None,
 ) -> None:
     """Commit a file that the job changed to the branch that it runs on; one that is as it was is no commit."""
 

@@ -1,6 +1,6 @@
 """Look after one environment: rows, keys, deliveries, drift. Prints a report; exit code 1 if people are needed.
 
-    python -m scripts.nightly --stack prod > report.md
+Example: python -m scripts.nightly --stack prod > report.md
 
 Runs one command after the other, each whatever became of the others. Exit code 4 of a command (nothing due yet) is
 fine. What needs the database is left out where DATABASE_URL is not set. A step of a rotation deploys the stack: it is
@@ -23,6 +23,7 @@ import typer
 from recordings.cli.frame import DryRunOption, Frame, JsonOption
 from recordings.errors import CheckFailedError, NotDueError
 from recordings.plans import Plan, Step
+from scripts.command import alone
 from scripts.github import fenced, headed, write_summary
 
 LONGEST: Final = 6_000
@@ -168,5 +169,7 @@ def _carry_out(task: Task, stack: str) -> Outcome:
     return Outcome(task, done.returncode, done.stdout, time.monotonic() - begun)
 
 
+app = alone(nightly, __doc__)
+
 if __name__ == "__main__":
-    typer.run(nightly)
+    app()

@@ -1,9 +1,10 @@
 """After `pulumi up`: register the bucket with the 100ms templates, then verify that recordings will arrive.
 
-    python -m scripts.post_deploy --stack dev
-
 It is `recordings register` followed by `recordings verify`, ends at the first that fails, with that one's exit code.
-Safe to run again at any time.
+Safe to run again at any time. With --dry-run it prints the registration's steps, runs none, and does not verify. --json
+gives `{"register": …, "verify": …}`, what the two commands give; null for one that did not run.
+
+Example: python -m scripts.post_deploy --stack dev
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from recordings.cli import register, verify
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.place import TemplateOption
+from scripts.command import alone
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,7 @@ def post_deploy(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Register the stack's bucket with its 100ms templates, then verify it.
-
-    With --dry-run it prints the registration's steps, runs none, and does not verify. --json gives
-    `{"register": …, "verify": …}`, what the two commands give; null for one that did not run.
-    """
+    """Register the stack's bucket with its 100ms templates, then verify it."""
 
     def action() -> None:
         loaded, first, then = load_outputs(stack, outputs), Part(as_json), Part(as_json)
@@ -70,5 +67,7 @@ def _print(first: Part, then: Part) -> None:
         sys.stdout.write(json.dumps(told, indent=2, default=str) + "\n")
 
 
+app = alone(post_deploy, __doc__)
+
 if __name__ == "__main__":
-    typer.run(post_deploy)
+    app()

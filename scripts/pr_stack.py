@@ -26,7 +26,7 @@ import typer
 import yaml
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, load_outputs, pulumi, run
-from recordings.cli.help import Command, Group
+from recordings.cli.help import Command
 from recordings.cli.place import open_place
 from recordings.cli.text import escape
 from recordings.durations import parse_duration
@@ -40,10 +40,11 @@ from recordings.registration import template_ids
 from recordings.stacks import Stacks
 from recordings.teardown import Wish, check_named, look
 from recordings.teardown_waiting import Waiting
+from scripts.command import group
 from scripts.github import pull_request, write_outputs, write_summary
 from scripts.teardown import StopOption, WaitOption, show, take_down
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__, cls=Group)
+app = group(__doc__)
 
 HomeOption = Annotated[
     str, typer.Option(metavar="NAME", help="The stack that stays, in whose bucket the leases are kept.")

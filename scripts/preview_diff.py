@@ -1,7 +1,8 @@
 """Say what a preview would do, and whether it is safe: a short report in Markdown for a pull request.
 
-    pulumi preview --json | python -m scripts.preview_diff -
-    python -m scripts.preview_diff preview.json --fail-on replace,delete,public
+Example: pulumi preview --json | python -m scripts.preview_diff -
+
+Or: python -m scripts.preview_diff preview.json --fail-on replace,delete,public
 
 Reads what `pulumi preview --json` or the embedded engine prints. The verdict comes first: safe, needs a look or
 dangerous. Nothing secret is shown, not even what became a secret only now.
@@ -18,6 +19,7 @@ import typer
 
 from recordings.cli.frame import Frame, JsonOption, run
 from recordings.errors import CheckFailedError, ConfigurationError
+from scripts.command import alone
 from scripts.preview import document, report
 from scripts.preview.verdict import FLAGS, Judgement, flags_named, judge
 
@@ -66,5 +68,7 @@ def _text(file: str) -> str:
         raise ConfigurationError(f"{file!r} cannot be read: {reason}") from None
 
 
+app = alone(preview_diff, __doc__)
+
 if __name__ == "__main__":
-    typer.run(preview_diff)
+    app()

@@ -1,6 +1,6 @@
 """Take down test stacks that are past their `expiresAt`, and report what could not be.
 
-    python -m scripts.sweep --home dev
+Example: python -m scripts.sweep --home dev
 
 Goes on after a failure. Never touches a stack without an `expiresAt`, or a protected one. `--home` names the stack in
 whose bucket `scripts.pr_stack` keeps its leases: then a stack of which nothing is left to say when it expires is swept
@@ -29,11 +29,13 @@ from recordings.stacks import Listed, Stacks
 from recordings.sweeping import Fate, Verdict, as_json, as_markdown, idle, judge
 from recordings.teardown import Wish, check_named, look
 from recordings.teardown_waiting import Waiting
+from scripts.command import alone
 from scripts.github import write_summary
 from scripts.teardown import take_down
 
 HomeOption = Annotated[
-    str | None, typer.Option(help="A stack that stays, in whose bucket the leases of test stacks are kept.")
+    str | None,
+    typer.Option(metavar="NAME", help="A stack that stays, in whose bucket the leases of test stacks are kept."),
 ]
 
 
@@ -42,7 +44,7 @@ def sweep(
     keep_recordings: Annotated[
         bool, typer.Option("--keep-recordings", help="Do not stop recordings that still run in an expired stack.")
     ] = False,
-    wait: Annotated[str, typer.Option(help="How long to wait for the recordings of each stack.")] = "0s",
+    wait: Annotated[str, typer.Option(metavar="T", help="How long to wait for the recordings of each stack.")] = "0s",
     dry_run: DryRunOption = False,
     as_json_: JsonOption = False,
 ) -> None:
@@ -138,5 +140,7 @@ def _short(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+app = alone(sweep, __doc__)
+
 if __name__ == "__main__":
-    typer.run(sweep)
+    app()

@@ -1,6 +1,6 @@
 """Take a stack down: templates back, recordings done, keys inactive, bucket emptied, `destroy`, stack removed.
 
-    python -m scripts.teardown --stack pr-7
+Example: python -m scripts.teardown --stack pr-7
 
 For test stacks (those with `recordings:expiresAt`). Any other, a protected or production one first of all, is refused
 unless its name is typed: `--confirm NAME`, or when asked on a terminal. After an interruption run it again, at any
@@ -26,6 +26,7 @@ from recordings.shown import counted
 from recordings.stacks import Stacks
 from recordings.teardown import Target, Teardown, Wish, check_named, look
 from recordings.teardown_waiting import Waiting
+from scripts.command import alone
 
 StopOption = Annotated[
     bool, typer.Option("--stop-recordings", help="Stop the recordings that still go into the bucket.")
@@ -36,7 +37,7 @@ WaitOption = Annotated[
 
 
 def teardown(
-    stack: Annotated[str, typer.Option("--stack", "-s", help="The stack to take down.")],
+    stack: Annotated[str, typer.Option("--stack", "-s", metavar="NAME", help="The stack to take down.")],
     confirm: Annotated[
         str | None, typer.Option(metavar="NAME", help="Its name, for a stack that is no test stack.")
     ] = None,
@@ -119,5 +120,7 @@ def show(frame: Frame, name: str, target: Target | None, steps: Sequence[str], *
     frame.result(data, text)
 
 
+app = alone(teardown, __doc__)
+
 if __name__ == "__main__":
-    typer.run(teardown)
+    app()
