@@ -67,10 +67,10 @@ A row that 100ms was asked about later than these is left as it is. `now()` boun
 
 
 def readable(column: str) -> str:
-    """A column to select, as Python can hold it: null for a time before the year 1, and the end of 9999 after it."""
+    """A column to select, as Python can hold it: null for a time before the year 1, and 9000 for what is after it."""
     if _TYPES.get(column) != "timestamptz":
         return column
-    first, last = "timestamptz '0001-01-03 00:00+00'", "timestamptz '9999-12-30 00:00+00'"
+    first, last = "timestamptz '0001-01-03 00:00+00'", "timestamptz '9000-01-01 00:00+00'"
     return f"case when {column} >= {first} then least({column}, {last}) end"
 
 

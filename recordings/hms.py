@@ -196,4 +196,7 @@ def _model(model: type[M], body: Any, what: str) -> M:
         return model.model_validate(as_object(body, what))
     except ValidationError as error:
         faults = ", ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-        raise HmsError(f"100ms gave a {what} that is not of the documented form: {faults}") from None
+        named = (
+            f" ({body['id']!r:.80})" if isinstance(body, dict) and body.get("id") not in (None, *what.split()) else ""
+        )
+        raise HmsError(f"100ms gave a {what}{named} that is not of the documented form: {faults}") from None

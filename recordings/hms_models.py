@@ -1,7 +1,7 @@
 """What 100ms answers, as far as we depend on it; fields that we do not use are ignored.
 
 Statuses and types stay strings: 100ms adds some without notice, and an unknown one is no fault of the answer. What is
-known of a recording beside its id, status and type is left out where it is of another form: one odd field of one
+known of a recording beside its id and status is left out where it is of another form: one odd field of one
 recording must not keep all others from being found, moved and told of.
 Sources: the pages "Template object", "Room object", "Recordings" and "Recording assets" of 100ms' server-side API.
 Settings documents are not here: they are kept raw, so that unknown fields survive (`recordings.upload_settings`).
@@ -45,19 +45,19 @@ def _or_empty(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 def _in_range(at: datetime) -> datetime:
-    """In UTC. Raises ValueError for 100ms' zero time, the year 1, and for what leaves Python's years in UTC."""
+    """In UTC. Raises ValueError for 100ms' zero time, the year 1, and for what days cannot be added to."""
     try:
         moment = at.astimezone(UTC)
     except OverflowError:
         raise ValueError("no time of a recording") from None
-    if moment.year < _FIRST_YEAR:
+    if moment.year not in _YEARS:
         raise ValueError("no time of a recording")
     return moment
 
 
-_FIRST_YEAR = 1970
+_YEARS = range(1970, 9000)
 _Text = Annotated[str | None, WrapValidator(_or_none)]
-_Path = Annotated[str, WrapValidator(_or_empty)]
+_Words = Annotated[str, WrapValidator(_or_empty)]
 _Number = Annotated[int | None, WrapValidator(_or_none)]
 _Seconds = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, WrapValidator(_or_none)]
 _Time = Annotated[Annotated[AwareDatetime, AfterValidator(_in_range)] | None, WrapValidator(_or_none)]
@@ -138,9 +138,9 @@ class RecordingAsset(_Model):
     """A recording asset. `size` is in bytes, `duration` in seconds, `path` as 100ms reports it (`s3://bucket/…`)."""
 
     id: str = Field(min_length=1)
-    type: str
     status: str
-    path: _Path = ""
+    type: _Words = ""
+    path: _Words = ""
     job_id: _Text = None
     room_id: _Text = None
     session_id: _Text = None
@@ -196,5 +196,5 @@ class PresignedUrl(_Model):
 
     id: str
     url: SecretStr
-    path: _Path = ""
+    path: _Words = ""
     expiry: _Number = None

@@ -60,7 +60,7 @@ def _show(out: Console, found: list[CatalogEntry]) -> None:
         out.print("no recordings")
         return
     columns = ("id", "room", "type", "recorded", "length", "size", "stored")
-    show_table(out, columns, map(_row, found), whole="id", right=("length", "size"))
+    show_table(out, columns, map(_row, found), whole=True, right=("length", "size"))
 
 
 def _row(entry: CatalogEntry) -> tuple[str, ...]:

@@ -58,6 +58,14 @@ def test_id_can_be_copied_from_a_list(width: int) -> None:
     assert "…" not in out.getvalue()
 
 
+def test_id_without_an_end_leaves_the_other_columns() -> None:
+    """One odd id, of any length, hides nothing of the row."""
+    out = io.StringIO()
+    _show(Console(file=out, width=80, force_terminal=True, highlight=False), [CatalogEntry("i" * 3000, "s3", size=7)])
+    assert out.getvalue().count("i") >= 3000
+    assert "7 B" in out.getvalue()
+
+
 @pytest.mark.parametrize(
     "arguments", [["sync", "--room", ""], ["sync", "--since", " "], ["list", "--room="], ["backfill", "--room="]]
 )

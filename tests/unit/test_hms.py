@@ -127,6 +127,7 @@ def test_answer_of_another_form(body: Any) -> None:
     assert "canary" not in str(caught.value)
 
 
+<<<<<<< Updated upstream
 ODD_FIELDS: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(("path", "job_id", "room_id", "session_id"), (None, 5, [], {})),
     "size": (None, "", "many", 1.5, 1e30, []),
@@ -137,6 +138,18 @@ ODD_FIELDS: Mapping[str, tuple[Any, ...]] = {
     ),
 }
 ODD = [(name, odd) for name, values in ODD_FIELDS.items() for odd in values]
+=======
+ODD: tuple[tuple[str, Any], ...] = (
+    *((name, odd) for name in ("type", "path", "job_id", "room_id", "session_id") for odd in (None, 5, [], {})),
+    *(("size", odd) for odd in (None, "", "many", 1.5, 1e30, [])),
+    *(("duration", odd) for odd in (None, "", "long", float("inf"), float("nan"), {})),
+    *(("created_at", odd) for odd in (None, "", "today", "2026-11-01T00:00:00", [], "0001-01-01T00:00:00Z")),
+    *(
+        ("created_at", odd)
+        for odd in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "9999-12-31T00:00:00Z")
+    ),
+)
+>>>>>>> Stashed changes
 
 
 @pytest.mark.parametrize(("name", "odd"), ODD)
@@ -147,6 +160,13 @@ def test_one_odd_field_hides_no_recording(name: str, odd: Any) -> None:
     assert (first.id, second.id) == ("a0", ASSET["id"])
     assert getattr(first, name) in (None, "")
     assert first.model_copy(update={name: None, "id": "a1"}) == second.model_copy(update={name: None})
+
+
+def test_recording_that_cannot_be_read_is_named() -> None:
+    """One of a hundred on a page: its id says which."""
+    page = json.dumps({"data": [ASSET, {**ASSET, "id": "a7", "status": None}], "last": ""})
+    with pytest.raises(HmsError, match=r"recording asset \('a7'\) that is not of the documented form: status"):
+        list(client_of(lambda _: httpx.Response(200, content=page)).recording_assets())
 
 
 @dataclass
