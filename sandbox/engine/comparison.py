@@ -86,7 +86,6 @@ class Comparison:
             for path, (kind, from_inputs) in diff.detailed.items()
         }
         keys = [key for key in diff.changed if replaces(key)]
-        keys += [str(paths.parse(path)[0]) for path in diff.detailed if replaces(path)]
         return replace(diff, detailed=detailed, replaces=list(dict.fromkeys([*diff.replaces, *keys])))
 
     def falls_with(self, candidate: Resource, replaced: set[str]) -> bool:
@@ -105,4 +104,4 @@ class Comparison:
         if not touched:
             return False
         inputs.update(dict.fromkeys(touched, UNKNOWN))
-        return bool(self._provider_diff(candidate.provider, candidate, inputs, candidate).replaces)
+        return bool(self._provider_diff(candidate.provider, candidate, inputs, candidate).is_replacement)

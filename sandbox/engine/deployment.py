@@ -205,7 +205,7 @@ class Deployment:
         if old.external:
             return [Step(Op.CREATE_REPLACEMENT, old, new), Step(Op.REPLACE, old, new)]
         diff = self._comparison.diff(goal, old, new, self._aliased)
-        if diff.replaces or old.pending_replacement:
+        if diff.is_replacement or old.pending_replacement:
             return self._replace(goal, old, new, diff)
         if diff.changed or diff.detailed or old.init_errors:
             return [Step(Op.UPDATE, old, new, diff)]
@@ -213,15 +213,13 @@ class Deployment:
 
     def _replace(self, goal: Goal, old: Resource, new: Resource, diff: DiffResult) -> list[Step]:
         if new.protect and old.protect:
+            self.runner.propose(Step(Op.REPLACE, old, new, diff))
             raise DeploymentError(
                 f'unable to replace resource "{new.urn}" as it is currently marked for protection; '
                 "remove the `protect` flag from the resource in the program first"
             )
         if goal.import_id:
-            raise DeploymentError(
-                f"{new.urn} specifies `import_` and may not be replaced ({', '.join(diff.replaces)} would force it); "
-                "make the program match what exists, or remove `import_`"
-            )
+            self._refuse_import(new, diff)
         new.inputs = copy.deepcopy(goal.inputs)
         self._comparison.check(goal, new, None)
         first = goal.delete_before_replace
@@ -232,6 +230,16 @@ class Deployment:
         if not old.pending_replacement:
             steps.append(Step(Op.DELETE_REPLACED, old))
         return [*steps, Step(Op.REPLACE, old, new, diff), Step(Op.CREATE_REPLACEMENT, old, new, diff)]
+
+    def _refuse_import(self, new: Resource, diff: DiffResult) -> None:
+        """What is imported and would have to be replaced: a warning in a preview, as `pulumi` has it, else an end."""
+        fault = (
+            f"{new.urn} specifies `import_` and may not be replaced ({', '.join(diff.forcing)} would force it); "
+            "make the program match what exists, or remove `import_`"
+        )
+        if not self.runner.dry_run:
+            raise DeploymentError(fault)
+        self.runner.sink.diagnostic("warning", new.urn, fault)
 
     def _dependents(self, root: Resource) -> list[Resource]:
         """Resources not yet registered that must be replaced once `root` is, in dependency order."""

@@ -59,7 +59,7 @@ class Digest:
         if step.new is not None:
             entry["newState"] = step.new.to_json(None)
         if step.diff is not None:
-            if step.diff.changed:
+            if step.diff.changed and step.resource.custom:
                 entry["diffReasons"] = list(step.diff.changed)
             if step.diff.replaces:
                 entry["replaceReasons"] = list(step.diff.replaces)
@@ -114,7 +114,10 @@ def _former(old: Resource, new: Resource | None) -> Resource:
 
 
 def _protection_changes(step: Step) -> bool:
-    return step.old is not None and step.new is not None and step.old.protect != step.new.protect
+    """Of what stays the same otherwise."""
+    if step.op is not Op.SAME or step.old is None or step.new is None:
+        return False
+    return step.old.protect != step.new.protect
 
 
 def _detailed(step: Step) -> dict[str, dict[str, Any]] | None:

@@ -6,7 +6,7 @@ what it depends on, and having it written before and after every operation. Does
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from threading import Lock, RLock
 from typing import Any
 
@@ -77,9 +77,9 @@ class Journal:
         with self._lock:
             both = [*self._fresh, *self._base.resources]
             remaining = [resource for resource in both if id(resource) not in self._gone]
-            return Checkpoint(
-                self._base.stack, [self._rename(item) for item in remaining], list(self._pending), self._base.metadata
-            )
+            there = {resource.reference for resource in remaining if resource.is_provider}
+            renamed = [self._rename(item, there) for item in remaining]
+            return Checkpoint(self._base.stack, renamed, list(self._pending), self._base.metadata)
 
     def leftover(self) -> list[Resource]:
         """What the base has and the run neither took over nor deleted, in the state's order."""
@@ -89,8 +89,11 @@ class Journal:
     def _settle(self, resource: Resource) -> None:
         self._pending = [item for item in self._pending if item.resource is not resource]
 
-    def _rename(self, resource: Resource) -> Resource:
-        """Point references at the new URN of a resource that was found under an alias."""
+    def _rename(self, resource: Resource, there: Set[str]) -> Resource:
+        """Point references at the new URN of a resource that was found under an alias.
+
+        A provider that is `there` under its old URN, replaced and not deleted yet, keeps what it serves.
+        """
         if not self._renamed:
             return resource
 
@@ -105,7 +108,7 @@ class Journal:
             },
             "aliases": [],
         }
-        if resource.provider:
+        if resource.provider not in ("", *there):
             urn, _, identity = resource.provider.rpartition("::")
             changes["provider"] = f"{new(urn)}::{identity}"
         return resource.copy(**changes)

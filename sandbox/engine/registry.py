@@ -17,13 +17,11 @@ from sandbox.engine.goal import Goal
 from sandbox.engine.state import Resource
 from sandbox.engine.values import contains_unknown, unwrap
 from sandbox.engine.watch import Watched
-from sandbox.providers.base import Provider
+from sandbox.providers.base import IDENTITY, Provider
 from sandbox.values import Properties
 
 Load = Callable[[str], Provider]
 
-# properties of a provider whose change means that it looks at other resources than before
-_IDENTITY: Final = {"region", "project"}
 _OWN: Final = {"__internal", "version"}
 
 
@@ -31,7 +29,7 @@ class Registry:
     """Providers by reference. `load` gives a new, unconfigured provider for a package."""
 
     def __init__(self, load: Load, known: Mapping[str, Resource]) -> None:
-        """`known` maps URNs to the resources of the last run: their providers are set up when asked for."""
+        """`known` are the providers of the last run by reference, replaced ones that wait to be deleted among them."""
         self._load = load
         self._known = known
         self._providers: dict[str, Provider] = {}
@@ -51,8 +49,8 @@ class Registry:
     def get(self, reference: str) -> Provider:
         """The provider of a reference. Raises UnsupportedError if neither this run nor the last one knows it."""
         if reference not in self._providers:
-            known = self._known.get(reference.rpartition("::")[0])
-            if known is None or known.reference != reference:
+            known = self._known.get(reference)
+            if known is None:
                 raise UnsupportedError(f"provider {reference} is not in the state")
             self.add(known)
         return self._providers[reference]
@@ -61,7 +59,7 @@ class Registry:
         """Whether resources of provider `old` are out of reach of provider `new`, so that they must be replaced."""
         if old == new:
             return False
-        before, after = (self._known.get(old.rpartition("::")[0]), self._resources.get(new))
+        before, after = self._known.get(old), self._resources.get(new)
         if before is None or after is None or before.type != after.type:
             return True
         return bool(changed_identity(before.inputs, after.inputs))
@@ -86,7 +84,7 @@ def outputs(inputs: Properties) -> Properties:
 
 def changed_identity(old: Properties, new: Properties) -> list[str]:
     """The properties whose change forces the provider, and all that it made, to be replaced."""
-    return sorted(key for key in _IDENTITY if unwrap(old.get(key)) != unwrap(new.get(key)))
+    return sorted(key for key in IDENTITY if unwrap(old.get(key)) != unwrap(new.get(key)))
 
 
 def changed(old: Properties, new: Properties) -> list[str]:

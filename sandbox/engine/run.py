@@ -168,7 +168,7 @@ def _runner(stack: Stack, show: Sink, *, dry_run: bool) -> Runner:
 
 
 def _providers(stack: Stack, base: Checkpoint) -> Registry:
-    return Registry(stack.load, _live(base))
+    return Registry(stack.load, {item.reference: item for item in base.resources if item.is_provider})
 
 
 def _live(base: Checkpoint) -> dict[str, Resource]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from sandbox.engine import registry
 from sandbox.engine.errors import DeploymentError
@@ -127,6 +127,12 @@ class Runner:
         """The provider that serves the resource."""
         return self.providers.get(resource.provider)
 
+    def propose(self, step: Step) -> None:
+        """In a preview, show a step that is going to be refused."""
+        if self.dry_run:
+            self.sink.started(step)
+            self.sink.finished(step)
+
     def _note(self, step: Step) -> None:
         """Nothing to do: the step stands for others."""
 
@@ -134,10 +140,11 @@ class Runner:
         old, new = step.old, step.new
         assert old is not None
         assert new is not None
-        new.id, new.outputs = old.id, old.outputs
+        # a value that became a secret is the same value, and must no longer be seen
+        new.id, new.outputs = old.id, mark_secrets(old.outputs, new.inputs, new.additional_secret_outputs)
         if new.is_provider:
             self.providers.add(new)
-        unchanged = new.copy(created="", modified="", kept={}) == old.copy(created="", modified="", kept={})
+        unchanged = _said(new) == _said(old)
         self.journal.finish(new, add=new, drop=old, write=not unchanged)
 
     def _create(self, step: Step) -> None:
@@ -260,3 +267,8 @@ class Runner:
             self.journal.finish(old)
         else:
             self.journal.finish(old, drop=old)
+
+
+def _said(resource: Resource) -> dict[str, Any]:
+    """What the state says of it, but when it was made and changed and what another engine noted."""
+    return vars(resource.copy(created="", modified="", kept={}))

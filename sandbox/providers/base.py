@@ -11,9 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from sandbox.values import Properties
+
+IDENTITY: Final = frozenset({"region", "project"})
+"""Properties of a provider whose change means that it looks at other resources than before."""
 
 
 class ProviderError(Exception):
@@ -75,6 +78,16 @@ class DiffResult:
     replaces: Sequence[str] = ()
     delete_before_replace: bool = False
     detailed: Mapping[str, tuple[DiffKind, bool]] = field(default_factory=dict)
+
+    @property
+    def is_replacement(self) -> bool:
+        """Whether it cannot be changed in place: for a property as a whole, or for one inside it."""
+        return bool(self.replaces) or any(kind.endswith("-replace") for kind, _ in self.detailed.values())
+
+    @property
+    def forcing(self) -> list[str]:
+        """What forces a replacement: properties, or where none does as a whole the paths inside."""
+        return list(self.replaces) or [path for path, (kind, _) in self.detailed.items() if kind.endswith("-replace")]
 
 
 class Provider(Protocol):

@@ -26,7 +26,7 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.providers import load, wire
-from sandbox.providers.base import DiffKind, DiffResult, Provider, ProviderError, ResourceState
+from sandbox.providers.base import IDENTITY, DiffKind, DiffResult, Provider, ProviderError, ResourceState
 from sandbox.values import UNKNOWN, Properties
 
 _KINDS: Final = {
@@ -86,9 +86,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(  # noqa: N802
         self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext
     ) -> provider_pb2.DiffResponse:
-        """Any change of configuration is taken in place."""
+        """Whatever does not make it look at other resources is taken in place."""
         old, new = wire.properties(request.old_inputs), wire.properties(request.news)
-        return _diff_response(DiffResult(changed=[key for key in {**old, **new} if old.get(key) != new.get(key)]))
+        changed = sorted(key for key in {**old, **new} if old.get(key) != new.get(key))
+        return _diff_response(DiffResult(changed, [key for key in changed if key in IDENTITY]))
 
     def Configure(  # noqa: N802
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext

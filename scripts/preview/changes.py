@@ -77,9 +77,17 @@ def _resource(step: Mapping[str, Any], veil: Veil) -> Resource | None:
         veil.text(name),
         veil.text(step["urn"]),
         tuple(dict.fromkeys(changes)),
-        tuple(veil.text(reason) for reason in sorted(set(step.get("replaceReasons") or ()))),
+        tuple(veil.text(reason) for reason in _reasons(step)),
         frozenset(change.path.split(".")[0].split("[")[0] for change in changes),
     )
+
+
+def _reasons(step: Mapping[str, Any]) -> list[str]:
+    """What forces a replacement. Of `replace_on_changes` inside a property the engine says it in the diff alone."""
+    detailed = step.get("detailedDiff") or {}
+    kinds = {path: diff.get("kind") if isinstance(diff, Mapping) else None for path, diff in detailed.items()}
+    inside = {str(path) for path, kind in kinds.items() if str(kind).endswith("-replace")}
+    return sorted(set(step.get("replaceReasons") or ()) or inside)
 
 
 def _operation(text: str) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.engine import run
 from sandbox.engine.digest import Digest
 from sandbox.engine.errors import DeploymentError, EngineError, UnsupportedError
+from sandbox.providers.base import DiffKind, DiffResult
 from tests.unit.engine_kit import Bench, assert_same_as_cloud, assert_sound
+from tests.unit.memory_cloud import MemoryProvider
 
 BUCKET = 'Bucket("b", bucket=config.get("bucket") or "one", tags={"env": config.get("env") or "a"}, opts=opts)'
 
@@ -125,6 +129,24 @@ def test_replace_on_changes_replaces(bench: Bench) -> None:
     bench.up()
     bench.configure(env="b")
     assert ("replace", "b") in bench.preview().done
+
+
+def test_replace_on_changes_inside_a_property(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path inside a property replaces too; as in the real engine the diff says so, and no property is the reason."""
+    plain = MemoryProvider.diff
+
+    def with_paths(*arguments: Any) -> DiffResult:
+        return replace(plain(*arguments), detailed={"tags.env": (DiffKind.UPDATE, True)})
+
+    _with(bench, 'replace_on_changes=["tags.env"], delete_before_replace=True')
+    bench.up()
+    bench.configure(env="b")
+    monkeypatch.setattr(MemoryProvider, "diff", with_paths)
+    (step,) = [step for step in bench.preview().steps if step.op.value == "replace"]
+    assert step.diff is not None
+    assert list(step.diff.replaces) == []
+    assert {path: kind.value for path, (kind, _) in step.diff.detailed.items()} == {"tags.env": "update-replace"}
+    assert step.diff.forcing == ["tags.env"]
 
 
 def test_retain_on_delete_leaves_it_in_the_cloud(bench: Bench) -> None:
@@ -273,11 +295,15 @@ def test_import_with_a_difference_updates_after_it(bench: Bench) -> None:
 
 
 def test_import_that_would_replace_is_refused(bench: Bench) -> None:
-    """An imported resource is never replaced: the difference is named instead."""
+    """An imported resource is never replaced: the difference is named instead. A preview warns, as `pulumi` has it."""
     bench.cloud.things["aws:s3/bucket:Bucket", "other"] = {"bucket": "other"}
     _with(bench, 'import_="other"')
+    seen = bench.preview()
+    assert ("replace", "b") in seen.done
+    assert any("may not be replaced" in message and "bucket" in message for message in seen.messages)
     with pytest.raises(DeploymentError, match=r"may not be replaced.*bucket"):
-        bench.preview()
+        bench.up()
+    assert [item.name for item in bench.state().resources if item.type == "aws:s3/bucket:Bucket"] == []
 
 
 def test_import_of_what_is_not_there_is_refused(bench: Bench) -> None:

@@ -68,6 +68,13 @@ def test_changes_are_told_property_by_property() -> None:
     assert next(item.reasons for item in found.resources if item.kind == "aws:s3:Bucket") == ("bucket",)
 
 
+def test_replacement_by_a_property_inside_says_which() -> None:
+    """Of `replace_on_changes` with a path the engine gives no reason, only the kind of the difference."""
+    change = step("replace", old={"tags": {"env": "a", "b": "c"}}, new={"tags": {"env": "b", "b": "d"}})
+    change["detailedDiff"] = {"tags.env": {"kind": "update-replace"}, "tags.b": {"kind": "update"}}
+    assert judged(preview(change)).resources[0].reasons == ("tags.env",)
+
+
 def test_drift_against_the_cloud_is_told() -> None:
     """What a refresh found is in the outputs alone; the provider's diff names it."""
     drifted = step(old={"acl": "private"}, new={"acl": "private"}, old_outputs={"acl": "public-read"})
