@@ -120,7 +120,8 @@ def nightly(
         titles = frame.run_plan(Plan(steps), dry_run=True)
         frame.result({"stack": stack, "steps": titles, "dryRun": True}, lambda _: None)
         return
-    outcomes = [_rotate(task, stack) if task.deploys else _carry_out(task, stack) for task in TASKS]
+    is_deployed = _carry_out(DEPLOYED, stack).code == 0
+    outcomes = [_carry_out(task, stack) if is_deployed or not task.deploys else _ask(task, stack) for task in TASKS]
     text = as_markdown(stack, outcomes)
     write_summary(text)
     result = {"stack": stack, "tasks": [one.data for one in outcomes], "dryRun": False}
@@ -139,10 +140,8 @@ def as_markdown(stack: str, outcomes: Sequence[Outcome]) -> str:
     return headed(head, "\n\n".join([table, *details]))
 
 
-def _rotate(task: Task, stack: str) -> Outcome:
-    """Its step, or where something else would be deployed with it, whether there is one to take."""
-    if _carry_out(DEPLOYED, stack).code == 0:
-        return _carry_out(task, stack)
+def _ask(task: Task, stack: str) -> Outcome:
+    """Whether there is a step to take, where something else would be deployed with it."""
     asked = _carry_out(replace(task, arguments=[*task.arguments, "--dry-run"]), stack)
     if asked.code != 0:
         return replace(asked, task=task)

@@ -155,10 +155,11 @@ def steps() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @dataclass
 class Job:
-    """One run of one job: which steps ran and how they ended, what they said."""
+    """One run of one job: which steps ran and how they ended, the environment that they were given, what they said."""
 
     name: str
     ended: dict[str, int] = field(default_factory=dict)
+    given: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     said: str = ""
     summary: str = ""
 
@@ -198,6 +199,17 @@ class Actions:
                     self._step(step, {**workflow(name).get("env", {}), **content.get("env", {})}, context, done)
         return done
 
+    def run_all(self, name: str, event: Context) -> dict[str, Job]:
+        """Carry out the jobs of a workflow, each after the one that it needs, if that succeeded."""
+        done: dict[str, Job] = {}
+        for job, content in workflow(name)["jobs"].items():
+            needed = content.get("needs")
+            if needed and (needed not in done or done[needed].failed):
+                continue
+            if found := self.run(name, job, event):
+                done[job] = found
+        return done
+
     def _step(self, step: Mapping[str, Any], env: Mapping[str, str], context: dict[str, Any], job: Job) -> None:
         files = {name: self.folder / f".github-{name.lower()}" for name in ("OUTPUT", "STEP_SUMMARY", "EVENT_PATH")}
         files["OUTPUT"].write_text("")
@@ -206,10 +218,11 @@ class Actions:
         declared = {key: filled_in(text, context) for key, text in {**env, **step.get("env", {})}.items()}
         set_by_github = {f"GITHUB_{name}": str(path) for name, path in files.items()} | SET_BY_GITHUB
         kept = {key: text for key, text in declared.items() if text or key not in self.env}
+        job.given[step["name"]] = {**self.env, **set_by_github, **kept}
         done = subprocess.run(
             ["/bin/bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", filled_in(step["run"], context)],
             cwd=self.folder,
-            env={**self.env, **set_by_github, **kept},
+            env=job.given[step["name"]],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -144,7 +144,7 @@ class Run:
             self._run(self.rotation.step(action))
             if action.kind is Kind.FINISH:
                 break
-            if self.wish.advance and action.kind not in NOTES:
+            if self.wish.advance and _ends_step(action, self.rotation.due()):
                 break
         self._result(position, finished=self.rotation.position is None)
 
@@ -209,7 +209,8 @@ class Run:
         if not first and not actions:
             self._over(end)
         if self.wish.advance:
-            last = next((n for n, action in enumerate(actions) if action.kind not in NOTES), len(actions))
+            pairs = enumerate(zip(actions, [*actions[1:], end], strict=True))
+            last = next((n for n, (action, then) in pairs if _ends_step(action, then)), len(actions))
             actions = actions[: last + 1]
         steps = [*first, *(self.rotation.step(action) for action in actions)]
         titles = self.frame.run_plan(Plan(steps), dry_run=True)
@@ -231,6 +232,11 @@ class Run:
         shown = "finished" if finished else "under way" if self.rotation.position is not None else "not begun"
         shown += " (dry run: nothing changed)" if self.wish.dry_run else ""
         self.frame.result(result, lambda out: out.print(f"{_way(self.rotation, position)}: {shown}"))
+
+
+def _ends_step(action: Action, then: Action) -> bool:
+    """Whether --advance stops after an action. What was only noted is no step, and 100ms is given a key at once."""
+    return action.kind not in NOTES and then.kind is not Kind.REGISTER
 
 
 def _way(rotation: Rotation, position: Position) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -90,3 +91,15 @@ class Project:
     def destroy(self) -> None:
         """Destroy the stack's resources."""
         self.engine("destroy", "--yes")
+
+
+class GcsProject(Project):
+    """A project with the shipped stack `dev-gcs`, and changes to it."""
+
+    def configure(self, **config: Any) -> None:
+        super().configure()
+        file = self.folder / f"Pulumi.{self.stack}.yaml"
+        shutil.copy(ROOT / "Pulumi.dev-gcs.yaml", file)
+        lines = [f"  recordings:{key}: {json.dumps(value)}\n" for key, value in config.items()]
+        with file.open("a") as text:
+            text.writelines(lines)

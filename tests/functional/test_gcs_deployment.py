@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
 
 from recordings.outputs import StackOutputs, StorageProvider
-from tests.functional.project import ROOT, Project
+from tests.functional.project import GcsProject
 
 if TYPE_CHECKING:
     from tests.functional.google_lab import Lab
-
-
-class GcsProject(Project):
-    """A project with the shipped stack `dev-gcs`, and changes to it."""
-
-    def configure(self, **config: Any) -> None:
-        super().configure()
-        file = self.folder / f"Pulumi.{self.stack}.yaml"
-        shutil.copy(ROOT / "Pulumi.dev-gcs.yaml", file)
-        lines = [f"  recordings:{key}: {json.dumps(value)}\n" for key, value in config.items()]
-        with file.open("a") as text:
-            text.writelines(lines)
 
 
 @pytest.fixture

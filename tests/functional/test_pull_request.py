@@ -4,75 +4,74 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from recordings import policies_github as policies
 from recordings.policies import Policy
 from sandbox.servers import Sandbox
-from tests.functional.clients import aws, control, hms
-from tests.functional.fake_github import REPOSITORY, TOKEN, GitHub, github
-from tests.functional.project import Project
-from tests.workflows import Actions, path_with, shim
+from tests.functional.clients import aws, hms
+from tests.functional.fake_github import GitHub, github
+from tests.functional.project import GcsProject, Project
+from tests.functional.runner import pull_request, runner, templates_with_rooms
+from tests.workflows import Actions
+
+if TYPE_CHECKING:
+    from tests.functional.google_lab import Lab
 
 NUMBER = 7
 STACK = f"pr-{NUMBER}"
-HOME = "functional-recordings"
 ACCOUNT = "000000000000"
 
 
-@pytest.fixture
-def hub() -> Iterator[GitHub]:
-    with github() as running:
-        yield running
+@dataclass
+class Way:
+    """A repository whose stack `dev` is deployed, at one provider, and a pool of templates."""
+
+    hub: GitHub
+    pool: list[str]
+    bucket: str
+    actions: Actions
+    reader: Actions
+    """Logged in to preview alone, where the sandbox has roles for that."""
+    left: Callable[[], set[str]]
+    """What there is at the provider: names of buckets and of users or service accounts."""
 
 
-@pytest.fixture
-def pool(sandbox: Sandbox) -> list[str]:
-    """Two templates, each with a room, that only test stacks use."""
-    made = control(sandbox, "hms", "POST", "seed", {"templates": [{"count": 2}]})["templates"]
-    control(sandbox, "hms", "POST", "seed", {"rooms": [{"template_id": id_} for id_ in made]})
-    return list(made)
+@pytest.fixture(params=["s3", "gcs"])
+def way(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Iterator[Way]:
+    pool, on_aws = templates_with_rooms(sandbox, 2), request.param == "s3"
+    project: Project = request.getfixturevalue("deployed_project" if on_aws else "google_project")
+    variables = {"TEST_TEMPLATES": " ".join(pool), "TEST_STACK_LIFE": "1s"}
+    with github() as hub, runner(project, hub, tmp_path, **variables) as actions:
+        bucket = json.loads(project.raw_outputs())["bucketName"]
+        if on_aws:
+            yield on_amazon(sandbox, Way(hub, pool, bucket, actions, actions, lambda: at_amazon(sandbox)))
+            forget_leases(sandbox, bucket)
+        else:
+            lab: Lab = request.getfixturevalue("lab")
+            yield Way(hub, pool, bucket, actions, actions, lambda: at_google(lab))
 
 
-@pytest.fixture
-def actions(
-    sandbox: Sandbox, deployed_project: Project, hub: GitHub, pool: list[str], tmp_path: Path
-) -> Iterator[Actions]:
-    """GitHub's runner in the project's folder: `pulumi` is the embedded engine, `dev` the stack that stays."""
-    folder, python = deployed_project.folder, deployed_project.python
-    shim(folder / ".venv" / "bin" / "python", python)
-    env = dict(deployed_project.env)
-    given = {name: env.pop(name) for name in ("HMS_ACCESS_KEY", "HMS_APP_SECRET")}
-    env.pop("PULUMI_COMMAND")
-    env |= {
-        "PATH": path_with(tmp_path, [*python, "-m", "sandbox"]),
-        "GITHUB_API_URL": hub.url,
-        "GITHUB_REPOSITORY": REPOSITORY,
-        "GITHUB_REF_NAME": "main",
-    }
-    yield Actions(folder, env, given, {"TEST_TEMPLATES": " ".join(pool), "TEST_STACK_LIFE": "1s"}, TOKEN)
-    shutil.rmtree(folder / ".venv")
-    s3 = aws("s3", sandbox)
-    left = s3.list_object_versions(Bucket=HOME, Prefix=".recordings/leases").get("Versions", [])
-    for version in left:
-        s3.delete_object(Bucket=HOME, Key=version["Key"], VersionId=version["VersionId"])
+@pytest.fixture(scope="module")
+def google_project(project_at: Callable[..., GcsProject]) -> Iterator[GcsProject]:
+    """The shipped stack for Google as the stack `dev`."""
+    project = project_at(kind=GcsProject)
+    project.up()
+    yield project
+    project.destroy()
 
 
-def event(action: str, *labels: str) -> dict[str, Any]:
-    request = {
-        "number": NUMBER,
-        "state": "closed" if action == "closed" else "open",
-        "head": {"repo": {"full_name": REPOSITORY}},
-        "base": {"ref": "main"},
-        "labels": [{"name": name} for name in labels],
-    }
-    return {"action": action, "number": NUMBER, "pull_request": request, "label": {"name": "test-stack"}}
+def on_amazon(sandbox: Sandbox, way: Way) -> Way:
+    """The same with the roles of the documentation."""
+    place = (f"{way.bucket}-pr-*", "us-east-1")
+    roles = (policies.deploy(*place, ACCOUNT), policies.operate(*place), policies.leases(way.bucket, "us-east-1"))
+    reader = acting_as(way.actions, sandbox, policies.preview(way.bucket, "us-east-1", ACCOUNT))
+    return replace(way, actions=acting_as(way.actions, sandbox, *roles), reader=reader)
 
 
 def acting_as(actions: Actions, sandbox: Sandbox, *policies: Policy) -> Actions:
@@ -87,47 +86,76 @@ def acting_as(actions: Actions, sandbox: Sandbox, *policies: Policy) -> Actions:
     return replace(actions, env={**actions.env, **login})
 
 
-def templates(sandbox: Sandbox, pool: list[str]) -> list[Any]:
+def forget_leases(sandbox: Sandbox, bucket: str) -> None:
+    """The bucket is shared with other tests."""
+    s3 = aws("s3", sandbox)
+    for version in s3.list_object_versions(Bucket=bucket, Prefix=".recordings/leases").get("Versions", []):
+        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+
+def at_amazon(sandbox: Sandbox) -> set[str]:
+    users = aws("iam", sandbox).get_paginator("list_users").paginate()
+    buckets = aws("s3", sandbox).list_buckets()["Buckets"]
+    return {each["Name"] for each in buckets} | {each["UserName"] for page in users for each in page["Users"]}
+
+
+def at_google(lab: Lab) -> set[str]:
+    buckets = lab.operator.get("/storage/v1/b", params={"project": lab.project}).json()
+    keys = lab.operator.get(f"/storage/v1/projects/{lab.project}/hmacKeys").json()
+    emails = {each["serviceAccountEmail"] for each in keys.get("items", ())}
+    return {each["name"] for each in buckets["items"]} | {email.partition("@")[0] for email in emails}
+
+
+def uploads(sandbox: Sandbox, pool: list[str]) -> list[Any]:
     """Where each template of the pool uploads to."""
     with hms(sandbox) as client:
         found = [client.get(f"templates/{id_}/settings").json()["recording"] for id_ in pool]
     return [each and each["upload"]["location"] for each in found]
 
 
-def test_pull_request_from_its_opening_to_the_sweep_of_its_forgotten_stack(
-    actions: Actions, hub: GitHub, pool: list[str], sandbox: Sandbox
-) -> None:
+def test_pull_request_from_its_opening_to_the_sweep_of_its_forgotten_stack(way: Way, sandbox: Sandbox) -> None:
     """Preview as a comment that is updated; a stack with a leased template; nothing left once the night has swept."""
-    bucket, place = f"{HOME}-{STACK}", (f"{HOME}-pr-*", "us-east-1")
-    reader = acting_as(actions, sandbox, policies.preview(HOME, "us-east-1", ACCOUNT))
-    actions = acting_as(
-        actions, sandbox, policies.deploy(*place, ACCOUNT), policies.operate(*place), policies.leases(HOME, "us-east-1")
-    )
-    preview = reader.run("preview", "preview", event("opened"), stack="dev")
+    actions, bucket, before = way.actions, f"{way.bucket}-{STACK}", way.left()
+    preview = way.reader.run("preview", "preview", pull_request(NUMBER, "opened"), stack="dev")
     assert preview is not None
     assert not preview.failed, preview.said
-    [comment] = hub.comments.values()
+    [comment] = way.hub.comments.values()
     assert comment["of"] == NUMBER
     assert "## Preview of dev" in comment["body"]
     assert comment["body"].endswith(preview.summary.rstrip("\n") + "\n")
-    up = actions.run("pr-stack", "up", event("labeled", "test-stack"))
+    up = actions.run("pr-stack", "up", pull_request(NUMBER, "labeled", "test-stack"))
     assert up is not None
     assert up.ended == dict.fromkeys(up.ended, 0), up.said
     assert "Make a test recording" not in up.ended
-    assert templates(sandbox, pool) == [bucket, None]
+    assert uploads(sandbox, way.pool) == [bucket, None]
+    made = way.left() - before
+    assert bucket in made
+    assert len([name for name in made if name.endswith(STACK)]) == 3, "the bucket, who writes, who reads"
     swept = actions.run("nightly", "sweep", {})
     assert swept is not None
     assert not swept.failed, swept.said
     assert f"| {STACK} | swept |" in swept.summary
     assert "| dev | left alone |" in swept.summary
-    assert templates(sandbox, pool) == [None, None]
-    names = [each["Name"] for each in aws("s3", sandbox).list_buckets()["Buckets"]]
-    assert bucket not in names
-    assert HOME in names
-    assert not (actions.folder / f"Pulumi.{STACK}.yaml").exists()
-    down = actions.run("pr-stack", "down", event("closed", "test-stack"))
+    assert uploads(sandbox, way.pool) == [None, None]
+    assert way.left() == before
+    down = actions.run("pr-stack", "down", pull_request(NUMBER, "closed", "test-stack"))
     assert down is not None
     assert not down.failed, down.said
-    assert hub.issues == {}
+    assert way.hub.issues == {}
     for secret in actions.secrets.values():
         assert secret not in up.said + swept.said + down.said
+
+
+@pytest.mark.parametrize("way", ["gcs"], indirect=True)
+def test_stack_goes_with_its_pull_request(way: Way, sandbox: Sandbox) -> None:
+    """A push deploys it and closing takes it down, in jobs that have nothing of each other but what is deployed."""
+    before = way.left()
+    up = way.actions.run("pr-stack", "up", pull_request(NUMBER, "synchronize", "test-stack"))
+    assert up is not None
+    assert not up.failed, up.said
+    down = way.actions.run("pr-stack", "down", pull_request(NUMBER, "closed", "test-stack"))
+    assert down is not None
+    assert not down.failed, down.said
+    assert "give template" in down.said
+    assert uploads(sandbox, way.pool) == [None, None]
+    assert way.left() == before

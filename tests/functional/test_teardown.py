@@ -1,6 +1,6 @@
 """Taking down what is really there, on both providers: bucket with versions, keys, registered template, recording.
 
-`pulumi` is stood in for: that a stack is destroyed and removed is shown in `test_pull_request.py`.
+`pulumi` is stood in for: stacks that are deployed, destroyed and removed on both are in `test_pull_request.py`.
 """
 
 from __future__ import annotations

@@ -97,6 +97,7 @@ class Order:
         os.chdir(self.cwd)
         os.environ.clear()
         os.environ.update(self.env)
+        sys.executable = self.env.get("WARM_PYTHON", sys.executable)
         code = self._run()
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
