@@ -6,6 +6,7 @@ alone: no time, no duration, no order of the engine's is in it. All that it is m
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -37,8 +38,8 @@ def markdown(judgement: Judgement) -> str:
     for rows in _ROWS:
         text = "\n".join(_lines(judgement, rows)) + "\n"
         if len(text.encode()) <= LONGEST:
-            break
-    return text
+            return text
+    return "\n".join(_shortest(judgement)) + "\n"
 
 
 def data(judgement: Judgement) -> dict[str, Any]:
@@ -87,6 +88,14 @@ def _lines(judgement: Judgement, rows: int) -> list[str]:
         if found:
             lines += ["", *_section(operation, found, rows)]
     return lines
+
+
+def _shortest(judgement: Judgement) -> list[str]:
+    """What is left where names are too long even for a few rows: the verdict, and which rules are broken how often."""
+    rules = Counter(item.rule.id for item in judgement.findings)
+    broken = [f"- `{rule}`: {counted(number, 'finding')}" for rule, number in sorted(rules.items())]
+    more = "The rest is too long for a comment; `preview_diff --json` has it."
+    return [_headline(judgement), "", _counts(judgement), "", more, *(["", *broken] if broken else [])]
 
 
 def _headline(judgement: Judgement) -> str:
@@ -151,11 +160,17 @@ def _section(operation: str, found: Sequence[Resource], rows: int) -> list[str]:
         if number >= max(rows, 1):
             lines.append(f"… and {len(found) - number} more.")
             break
-        because = f", because {', '.join(map(code, item.reasons))} changes" if item.reasons else ""
+        because = _because(item.reasons, rows)
         lines += [f"**{code(item.kind)} {code(item.name)}**{because}", ""]
         if item.changes:
             lines += [*_table(["property", "before", "after"], [_cells(change) for change in item.changes], rows), ""]
     return lines
+
+
+def _because(reasons: Sequence[str], rows: int) -> str:
+    shown = reasons[: max(rows, 1)]
+    more = f" and {len(reasons) - len(shown)} more" if len(reasons) > len(shown) else ""
+    return f", because {', '.join(map(code, shown))}{more} changes" if reasons else ""
 
 
 def _properties(found: Sequence[Resource], rows: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -72,6 +73,26 @@ def huge(resources: int, properties: int, length: int) -> dict[str, Any]:
         *(step(op, f"{op}{number:04}", **sides) for number in range(resources) for op, sides in
           [("create", {"new": many}), ("update", {"old": {}, "new": many}), ("delete", {"old": many})])
     )  # fmt: skip
+
+
+def test_report_with_endless_names_fits_and_keeps_its_verdict() -> None:
+    """Where even a few rows are too long, verdict and rules are left; a long list of reasons does not get in whole."""
+    name = "\u202e" * 1000
+    head = "urn:pulumi:dev::p::recordings:index:S3RecordingStorage$aws:s3/bucketPolicy:BucketPolicy::"
+    public = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": [name], "Resource": name}]})
+    made = [
+        {"op": "create", "urn": f"{head}{name}{number}", "newState": {"inputs": {"policy": public}}}
+        for number in range(20)
+    ]
+    markdown = told(preview(*made))
+    assert len(markdown) <= report.LONGEST
+    assert "Dangerous" in markdown
+    assert "- `public-principal`: 20 findings" in markdown
+    replaced = step("replace", old={"a": "b"}, new={"a": "c"})
+    replaced["replaceReasons"] = [f"{name}{number}" for number in range(500)]
+    markdown = told(preview(replaced))
+    assert len(markdown) <= report.LONGEST
+    assert re.search(r"and \d+ more changes", markdown)
 
 
 @pytest.mark.parametrize(("resources", "properties", "length"), [(3, 3, 3), (40, 20, 100), (1000, 1, 1), (1, 5000, 1)])
