@@ -15,7 +15,6 @@ from email.utils import parsedate_to_datetime
 from time import time
 
 import httpx
-import jwt
 from pydantic import SecretStr
 
 from recordings.errors import ConfigurationError
@@ -131,6 +130,8 @@ class ManagementAuth(httpx.Auth):
         return self._token
 
     def _make(self, now: int) -> str:
+        import jwt  # with all of cryptography's keys and certificates: only who signs waits for it
+
         claims = {
             "access_key": self._access_key,
             "type": "management",

@@ -64,7 +64,13 @@ _Time = Annotated[Annotated[AwareDatetime, AfterValidator(_in_range)] | None, Wr
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # a command meets a few of them, and each is built at its first answer
+    )
 
 
 class Template(_Model):

@@ -5,6 +5,7 @@ Imports only the half that a command needs, so that each starts quickly.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -34,6 +35,7 @@ def main() -> None:
     )
     if chosen in _ENGINE:
         _run_engine(app, chosen, arguments)
+    atexit.register(gc.freeze)  # nothing is looked through for garbage at the end
     if chosen.startswith("-"):
         from sandbox.engine.cli import app as engine
 

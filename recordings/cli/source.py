@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from recordings.catalog_entries import CatalogEntry, entry_of
 from recordings.errors import HmsNotFoundError
 from recordings.extras import needs
-from recordings.hms import HmsClient
-from recordings.hms_auth import HmsCredentials
 from recordings.outputs import StackOutputs
 from recordings.paths import Home
 
 if TYPE_CHECKING:
     from recordings.catalog import Catalog
+    from recordings.hms import HmsClient
 
 _PIECE = 100
 
@@ -44,6 +43,9 @@ def open_rows(load: Callable[[], StackOutputs]) -> Iterator[Rows]:
             catalog = Catalog(connection)
             yield Rows("database", lambda room, count: list(islice(_walk(catalog, room), count)), catalog.find)
         return
+    from recordings.hms import HmsClient
+    from recordings.hms_auth import HmsCredentials
+
     home = Home.of(load())
     with HmsClient(HmsCredentials.from_environment(os.environ)) as hms:
         yield Rows("100ms", lambda room, count: list(islice(_listed(hms, home, room), count)), _finder(hms, home))

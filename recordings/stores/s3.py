@@ -57,7 +57,7 @@ class S3Store:
 
     @property
     def client(self) -> S3Client:
-        """The boto3 client of this identity, for what the protocol does not have."""
+        """The botocore client of this identity, for what the protocol does not have."""
         return self._connection.client
 
     @property

@@ -1,20 +1,19 @@
 """How a store gets to S3: as whom, to which address, how long a call may take.
 
-Owns boto3's sessions, clients and their settings, and the presigner. Issued keys are given by name and never mixed
-with the ambient login, its session token, profile or endpoint; the operator uses that login alone. The CRT transfer
-client is never used: it ignores `endpoint_url`.
+Owns sessions, clients and their settings, and the presigner. They are botocore's own: boto3 around them takes longer to
+start, for transfers and resources that nothing here uses. Issued keys are given by name and never mixed with the
+ambient login, its session token, profile or endpoint; the operator uses that login alone.
 """
 
 from __future__ import annotations
 
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-import boto3
-import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
+from botocore.session import Session
 from pydantic import SecretStr
 
 from recordings.outages import Outages, outages
@@ -26,6 +25,7 @@ from recordings.stores.base import AccessKey
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
 
 ATTEMPTS: Final = 10
 CONNECT_SECONDS: Final = 10
@@ -53,8 +53,7 @@ class Connection:
             "us_east_1_regional_endpoint": "regional",
         }
         config = self._config(signature_version="s3v4", s3=addressing)
-        client = self._session.client("s3", endpoint_url=self._endpoint_url, config=config, **self._login())
-        return telling(client, self._outages)
+        return cast("S3Client", self._made("s3", config))
 
     @cached_property
     def base_url(self) -> str:
@@ -69,18 +68,20 @@ class Connection:
 
     def account(self) -> str:
         """GetCallerIdentity."""
-        sts = self._session.client("sts", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
-        return telling(sts, self._outages).get_caller_identity()["Account"]
+        return cast("STSClient", self._made("sts", self._config())).get_caller_identity()["Account"]
 
     def iam(self) -> IAMClient:
         """The client for users and their keys; IAM has one endpoint for all regions."""
-        client = self._session.client("iam", endpoint_url=self._endpoint_url, config=self._config(), **self._login())
+        return cast("IAMClient", self._made("iam", self._config()))
+
+    def _made(self, service: str, config: Config) -> BaseClient:
+        client = self._session.create_client(service, endpoint_url=self._endpoint_url, config=config, **self._login())
         return telling(client, self._outages)
 
     @cached_property
-    def _session(self) -> boto3.Session:
+    def _session(self) -> Session:
         """The operator's login is looked for anew; issued keys need none, and share what is slow to load."""
-        return boto3.Session() if self._key is None else _shared_session()
+        return Session() if self._key is None else _shared_session()
 
     def _login(self) -> dict[str, Any]:
         login: dict[str, Any] = {"region_name": self._region}
@@ -115,7 +116,7 @@ class Connection:
 
 
 def telling(client: C, told: Outages) -> C:
-    """The same boto3 client, whose tries with no usable answer are told; botocore itself waits and tries again.
+    """The same client, whose tries with no usable answer are told; botocore itself waits and tries again.
 
     From the second try on, since the wait after the first is under a second; from the first if that took its time.
     """
@@ -140,8 +141,8 @@ def _trouble(response: Any) -> str:
 
 
 @cache
-def _shared_session() -> boto3.Session:
+def _shared_session() -> Session:
     """One that reads no profile and no file: an ambient AWS_PROFILE that there is not would fail issued keys too."""
     nothing = (None, None, None, None)
     files = dict.fromkeys(("profile", "config_file", "credentials_file"), nothing)
-    return boto3.Session(botocore_session=botocore.session.Session(session_vars=files))
+    return Session(session_vars=files)

@@ -1,4 +1,4 @@
-"""How bytes land in a bucket on Amazon S3: presigned requests for the bytes, boto3 for what is small.
+"""How bytes land in a bucket on Amazon S3: presigned requests for the bytes, botocore for what is small.
 
 S3 says the CRC64NVME of each part that came, which is compared with what was sent; the upload is completed with that
 of the whole object, on condition that no object is there. With checksum type FULL_OBJECT a part needs none of its own.
