@@ -1,23 +1,18 @@
 """How long `recordings sync` takes for 100,000 recording assets, and how much memory: a part of `make bench`.
 
-The command runs as a user would run it, a process of its own, against the fake 100ms API and the sandbox's Postgres; it
-is measured by the kernel's account of that process.
+The command runs as a user would run it, a process of its own, against the fake 100ms API and the sandbox's Postgres.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from sandbox import bench_process
 from sandbox.servers import Sandbox
 
 ASSETS: Final = 100_000
@@ -84,15 +79,5 @@ def seed(sandbox: Sandbox, assets: int) -> None:
 
 def _run(sandbox: Sandbox, *arguments: str) -> tuple[float, float]:
     """Run a command; gives seconds and MiB. Raises SystemExit if it fails."""
-    command, begun = [sys.executable, "-m", "recordings", *arguments], time.monotonic()
-    env, root = {**os.environ, **sandbox.env}, Path(__file__).resolve().parents[1]
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as outputs:
-        outputs.write(json.dumps(OUTPUTS).encode())
-        outputs.seek(0)
-        process = subprocess.Popen(command, cwd=root, env=env, stdin=outputs, stdout=said, stderr=said)  # noqa: S603
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds, process.returncode = time.monotonic() - begun, os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            sys.exit(f"`recordings {arguments[0]}` ended with {process.returncode}:\n{said.read().decode()}")
-    return seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    done = bench_process.run(bench_process.child("recordings", *arguments), sandbox.env, stdin=json.dumps(OUTPUTS))
+    return done.seconds, done.mebibytes

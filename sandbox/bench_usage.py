@@ -1,16 +1,12 @@
 """How long `recordings usage` takes to count a million objects, and how much memory: a part of `make bench`.
 
 The listing is generated, so that neither a server nor its answers are measured; each object lies in a room of its own
-and has a row of its own, which is the most that a count has to keep apart. A process of its own is measured by the
-kernel's account of it.
+and has a row of its own, which is the most that a count has to keep apart. It runs in a process of its own.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,6 +16,7 @@ from recordings.outputs import StorageProvider
 from recordings.paths import Home
 from recordings.stores.base import Guards, LifecycleRule, ObjectVersion
 from recordings.usage.count import count
+from sandbox import bench_process
 
 OBJECTS: Final = 1_000_000
 HOME: Final = Home(StorageProvider.S3, "bench-recordings", "recordings/")
@@ -33,14 +30,8 @@ def figures() -> list[tuple[str, str]]:
 
 
 def _measured(objects: int) -> tuple[str, str]:
-    begun = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "sandbox.bench_usage", str(objects)])  # noqa: S603
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"counting {objects:,} objects ended with {process.returncode}")
-    mebibytes = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return f"`recordings usage`, {objects:,} objects", f"{time.monotonic() - begun:.1f} s, {mebibytes:.0f} MiB"
+    done = bench_process.run(bench_process.child("sandbox.bench_usage", str(objects)))
+    return f"`recordings usage`, {objects:,} objects", f"{done.seconds:.1f} s, {done.mebibytes:.0f} MiB"
 
 
 def _key(number: int) -> str:

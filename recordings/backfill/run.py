@@ -5,6 +5,7 @@ Owns the order of a run and its tally. A dry run and a real one share one list o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
@@ -31,9 +32,10 @@ class Day:
 
 @dataclass
 class Tally:
-    """What became of the recordings of a run."""
+    """What became of the recordings of a run, and how long moving them took."""
 
     outcomes: list[Outcome] = field(default_factory=list)
+    seconds: float = 0.0
 
     def count(self, result: Result) -> int:
         """How many ended so."""
@@ -75,11 +77,12 @@ def steps(moves: Sequence[Move], home: Home, run: Callable[[Move], None], verb: 
 
 def move_all(mover: Mover, moves: Sequence[Move], ended: Callable[[Outcome], None]) -> Tally:
     """Move them, and be told of each that has ended. Raises KeyboardInterrupt as soon as the user asks for it."""
-    tally = Tally()
+    tally, begun = Tally(), time.monotonic()
     for future in _in_time([mover.submit(move) for move in moves]):
         outcome = future.result()
         tally.outcomes.append(outcome)
         ended(outcome)
+    tally.seconds = time.monotonic() - begun
     return tally
 
 

@@ -170,6 +170,7 @@ def report(frame: Frame, found: Found, tally: Tally, *, steps: list[str] | None 
         "days": [{"lastDay": d.last_day, "daysLeft": d.days_left, "count": d.count, "bytes": d.size} for d in days],
         "moved": tally.count(Result.MOVED),
         "movedBytes": tally.size,
+        "seconds": round(tally.seconds, 3),
         "alreadyThere": tally.count(Result.THERE),
         "erased": tally.count(Result.ERASED),
         "failed": [as_json(outcome) for outcome in tally.failed],

@@ -1,7 +1,8 @@
 """One of the two servers: `python -m sandbox.null_store source|sink [CERTIFICATE]`; prints its port.
 
-Source: `/<size>/<name>` is an object of that many bytes, whole or in ranges, the same for all who ask. Sink: whatever
-is put is dropped, and answered as S3 does; of an object only its length is kept.
+Source: `/<size>/<name>` is an object of that many bytes, whole or in ranges, the same for all who ask; beside them a
+100ms workspace that names such objects (`sandbox.null_store.api`). Sink: whatever is put is dropped, and answered as S3
+does; of an object only its length is kept.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from sandbox.null_store import api
 from sandbox.null_store.wire import Request, Wire, serve
 
 PATTERN: Final = 8 << 20
@@ -33,7 +35,10 @@ class Source:
         os.write(self._file, self._bytes)
 
     def __call__(self, wire: Wire, request: Request) -> None:
-        """Answer GET and HEAD of `/<size>/<name>`, with and without one range."""
+        """Answer GET and HEAD of `/<size>/<name>`, with and without one range, and what is asked of 100ms."""
+        if request.target.startswith(api.PREFIX):
+            api.answer(wire, request)
+            return
         size = int(request.target.split("/")[1])
         first, last, status = 0, size - 1, "200 OK"
         headers = {"ETag": _ETAG, "Accept-Ranges": "bytes", "Content-Type": "video/mp4"}

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sandbox.null_store.api import PREFIX
+
 
 class NullStore:
     """Both servers while the context lasts: `source` and `sink` are their origins (`http://127.0.0.1:…`).
@@ -32,6 +34,10 @@ class NullStore:
     def object(self, size: int, name: str = "recording.mp4") -> str:
         """The address of an object of that many bytes."""
         return f"{self.source}/{size}/{name}"
+
+    def api_url(self, size: int, count: int, run: str) -> str:
+        """The address of a 100ms workspace with that many recordings of that many bytes, whose ids begin with `run`."""
+        return f"{self.source}{PREFIX}{size}/{count}/{run}/v2"
 
     def _start(self, kind: str) -> str:
         command = [sys.executable, "-m", "sandbox.null_store", kind]
