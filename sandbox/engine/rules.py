@@ -3,13 +3,14 @@
 Owns when the rules are asked, and what the engine says of the answer; the rules are `policy`'s, which is imported only
 once a stack has recordings in it. They are asked twice. After the preview, of the whole plan: `up` stops before
 anything changes. And before each step of the update, of that step alone: values are known then that the preview could
-not show, and with --skip-preview there was no other time.
+not show, and with --skip-preview there was no other time. Each time they see it twice: as it is shown, and with secrets
+opened, or a policy that is marked as a secret could say anything. What only the second finds is told without the value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from sandbox.engine.errors import DeploymentError
 from sandbox.engine.state import seal
 from sandbox.engine.steps import Sink, Step
 from sandbox.engine.urns import ROOT_TYPE
+from sandbox.engine.values import contains_secret, unwrap
 from sandbox.values import Properties
 
 if TYPE_CHECKING:
@@ -38,17 +40,19 @@ class Watch:
     dry_run: bool
     ours: bool = False
     """Whether a resource of recordings has been among the steps; the rules speak of no other stack."""
-    _steps: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    _planned: list[Planned] = field(default_factory=list, repr=False)
+    _shown: _Sight = field(default_factory=lambda: _Sight())
+    _opened: _Sight = field(default_factory=lambda: _Sight())
     _lock: RLock = field(default_factory=RLock, repr=False)
 
     def started(self, step: Step) -> None:
         """Keep the step. Raises DeploymentError for one that a mandatory rule refuses, before it is done."""
-        entry = _entry(step)
+        shown = _entry(step)
+        opened = _entry(_with_open_inputs(step)) if _has_secret_inputs(step) else shown
         with self._lock:
-            self._steps.append(entry)
+            self._shown.steps.append(shown)
+            self._opened.steps.append(opened)
             self.ours = self.ours or _OURS in step.urn
-            refused = list(self._refused(entry)) if self.ours and not self.dry_run else []
+            refused = list(self._refused(shown, opened)) if self.ours and not self.dry_run else []
         if refused:
             raise DeploymentError(_said(refused))
         self.sink.started(step)
@@ -73,7 +77,8 @@ class Watch:
         if not self.ours or self.dry_run:
             return
         with self._lock:
-            refused = list(self._refused({"op": "same", "urn": urn, "newState": {"outputs": seal(outputs, None)}}))
+            entry = {"op": "same", "urn": urn, "newState": {"outputs": seal(outputs, None)}}
+            refused = list(self._refused(entry, entry))
         if refused:
             raise DeploymentError(_said(refused))
 
@@ -84,14 +89,12 @@ class Watch:
         """
         if not self.ours:
             return
-        from policy.evaluation import evaluate
-        from policy.plans import gather
-
-        for entry in self._steps:
+        for entry in self._shown.steps:
             if entry["urn"].split("::")[2] == ROOT_TYPE and "newState" in entry:
                 entry["newState"]["outputs"] = seal(outputs, None)
-        facts = gather(self._steps, self.config, datetime.now(UTC))
-        found = [finding for finding in evaluate(facts) if finding.decided]
+        found = self._shown.findings(self.config)
+        if any(opened is not shown for opened, shown in zip(self._opened.steps, self._shown.steps, strict=True)):
+            found += _untold(found, self._opened.findings(self.config))
         for finding in found:
             if not (enforced and finding.stops):
                 self.sink.diagnostic("info" if finding.waiver else "warning", finding.urn, _text(finding))
@@ -99,15 +102,60 @@ class Watch:
         if enforced and stopping:
             raise DeploymentError(f"{_said(stopping)}\nNothing was changed.")
 
-    def _refused(self, entry: Mapping[str, Any]) -> Iterator[Finding]:
+    def _refused(self, shown: Mapping[str, Any], opened: Mapping[str, Any]) -> Iterator[Finding]:
+        if shown["op"] == "import":
+            return  # nothing is changed by it; what is to be changed afterwards is a step of its own
+        found = self._shown.refused(shown, self.config)
+        further = self._opened.refused(opened, self.config)
+        yield from found
+        if opened is not shown:
+            yield from _untold(found, further)
+
+
+@dataclass
+class _Sight:
+    """The steps of a run as the rules see them."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _planned: list[Planned] = field(default_factory=list, repr=False)
+
+    def findings(self, config: Mapping[str, str]) -> list[Finding]:
+        """What can be decided about the whole plan."""
+        from policy.evaluation import evaluate
+        from policy.plans import gather
+
+        return [finding for finding in evaluate(gather(self.steps, config, datetime.now(UTC))) if finding.decided]
+
+    def refused(self, entry: Mapping[str, Any], config: Mapping[str, str]) -> list[Finding]:
+        """What stops one step, which is looked at once."""
         from policy.evaluation import refused
         from policy.plans import facts_of, planned
 
-        if entry["op"] == "import":
-            return  # nothing is changed by it; what is to be changed afterwards is a step of its own
-        taken_over = [step for step in self._steps if step["urn"] == entry["urn"] and step["op"] == "import"]
+        taken_over = [step for step in self.steps if step["urn"] == entry["urn"] and step["op"] == "import"]
         self._planned += planned([*taken_over, entry])
-        yield from refused(self._planned[-1], facts_of(self._planned, self.config, datetime.now(UTC), complete=False))
+        return list(refused(self._planned[-1], facts_of(self._planned, config, datetime.now(UTC), complete=False)))
+
+
+def _untold(found: Sequence[Finding], opened: Sequence[Finding]) -> list[Finding]:
+    """What is only found with secrets opened; rules on what is marked as a secret have nothing to say there."""
+    from policy.rules import secrets
+
+    known = {(finding.rule.id, finding.urn) for finding in found}
+    said = {rule.id for rule in secrets.RULES}
+    return [
+        replace(finding, message="a value that is marked as a secret breaks the rule")
+        for finding in opened
+        if finding.rule.id not in said and (finding.rule.id, finding.urn) not in known
+    ]
+
+
+def _has_secret_inputs(step: Step) -> bool:
+    return any(contains_secret(state.inputs) for state in (step.old, step.new) if state is not None)
+
+
+def _with_open_inputs(step: Step) -> Step:
+    old, new = (state and state.copy(inputs=unwrap(state.inputs)) for state in (step.old, step.new))
+    return replace(step, old=old, new=new)
 
 
 def _entry(step: Step) -> dict[str, Any]:

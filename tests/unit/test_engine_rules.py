@@ -85,6 +85,18 @@ def test_value_that_becomes_known_is_judged_before_it_is_used(bench: Bench) -> N
     assert "aws:iam/userPolicy:UserPolicy" not in {call[1] for call in bench.cloud.calls}
 
 
+@pytest.mark.parametrize("operation", [run.preview_update, run.update])
+def test_policy_that_is_marked_as_a_secret_is_judged_too(bench: Bench, operation: Any) -> None:
+    """It stops `up` before or during it, and what it says is not told; one that breaks no rule goes through."""
+    program(bench, "s3:*", policy="pulumi.Output.secret({text!r})")
+    with pytest.raises(DeploymentError, match=r"wildcard-action.*marked as a secret breaks") as refused:
+        bench.run(operation)
+    assert "s3:*" not in str(refused.value)
+    assert "aws:iam/userPolicy:UserPolicy" not in {call[1] for call in bench.cloud.calls}
+    program(bench, policy="pulumi.Output.secret({text!r})")
+    assert bench.run(operation).messages == []
+
+
 def test_secret_that_nobody_marked_is_not_kept(bench: Bench) -> None:
     """The first preview cannot tell; the update refuses the output before it is written to the state."""
     key = 'key = AccessKey("recordings-writer-blue", user="writer")\n'
