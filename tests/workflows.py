@@ -10,6 +10,7 @@ Source: https://docs.github.com/en/actions/reference/workflows-and-actions/expre
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -77,7 +78,7 @@ class Expression:
     def _equal(self) -> Any:
         found = self._single()
         while operator := self._take("==", "!="):
-            found = (found == self._single()) is (operator == "==")
+            found = _same(found, self._single()) is (operator == "==")
         return found
 
     def _single(self) -> Any:
@@ -101,8 +102,22 @@ class Expression:
         status = self._context["status"]
         functions = {"always": True, "failure": status == "failure", "cancelled": False, "success": status == "success"}
         if name == "contains":
-            return arguments[1] in (arguments[0] or ())
+            return any(_same(each, arguments[1]) for each in arguments[0] or ())
         return functions[name]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Texts are equal whatever their case; values of two kinds as numbers, so that nothing is 0, and '0' too."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one.lower() == other.lower()
+    return bool(one == other if type(one) is type(other) else _number(one) == _number(other))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _tokens(text: str) -> list[str]:

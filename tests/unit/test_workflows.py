@@ -230,11 +230,16 @@ def test_environments_and_test_stacks_are_deployed_alike() -> None:
         ("contains(x.list.*.name, 'b')", True),
         ("contains(x.list.*.name, 'c')", False),
         ("failure() || always()", True),
+        ("x.name == 'ACME/Recordings'", True),
+        ("contains(x.list.*.name, 'B')", True),
+        ("x.nothing != '0'", False),
+        ("x.nothing == 'acme'", False),
     ],
 )
 def test_expressions_are_read_as_github_reads_them(text: str, value: object) -> None:
     """As far as the workflows use them; what is not known is an error."""
-    context = {"x": {"list": [{"name": "a"}, {"name": "b"}]}, "status": "success", "1": 1, "2": 2}
+    known = {"list": [{"name": "a"}, {"name": "b"}], "name": "acme/recordings"}
+    context = {"x": known, "status": "success", "1": 1, "2": 2}
     assert Expression(text, context).value() == value
     with pytest.raises(AssertionError):
         Expression("unknown.thing", context).value()
