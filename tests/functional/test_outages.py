@@ -24,18 +24,18 @@ HMS: Final = "100ms"
 S3: Final = "AWS"
 GOOGLE: Final = "Cloud Storage"
 COMMANDS: Final = [
-    ("s3", ("list",), {HMS}),
-    ("s3", ("watch",), {HMS}),
-    ("s3", ("download", "65f0c2d8e1"), {HMS}),
-    ("s3", ("register", "--template", "t1"), {HMS}),
-    ("s3", ("unregister",), {S3}),
-    ("s3", ("rooms",), {HMS}),
-    ("s3", ("usage",), {S3}),
-    ("s3", ("backfill",), {HMS}),
-    ("s3", ("verify",), {S3}),
-    ("s3", ("doctor", "--quick"), {HMS, S3}),
-    ("gcs", ("verify",), {GOOGLE}),
-    ("gcs", ("doctor", "--quick"), {HMS, GOOGLE}),
+    ("s3", ("list",), (HMS,)),
+    ("s3", ("watch",), (HMS,)),
+    ("s3", ("download", "65f0c2d8e1"), (HMS,)),
+    ("s3", ("register", "--template", "t1"), (HMS,)),
+    ("s3", ("unregister",), (S3,)),
+    ("s3", ("rooms",), (HMS,)),
+    ("s3", ("usage",), (S3,)),
+    ("s3", ("backfill",), (HMS,)),
+    ("s3", ("verify",), (S3,)),
+    ("s3", ("doctor", "--quick"), (HMS, S3)),
+    ("gcs", ("verify",), (GOOGLE,)),
+    ("gcs", ("doctor", "--quick"), (HMS, GOOGLE)),
 ]
 
 
@@ -72,16 +72,16 @@ def outputs(provider: str, url: str, folder: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize(("provider", "arguments", "away"), COMMANDS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("provider", "arguments", "away"), COMMANDS, ids=str)
 def test_command_says_once_of_each_that_it_is_tried_again(
-    provider: str, arguments: tuple[str, ...], away: set[str], nowhere: str, tmp_path: Path
+    provider: str, arguments: tuple[str, ...], away: tuple[str, ...], nowhere: str, tmp_path: Path
 ) -> None:
     """On stderr, terminal or not, also with --json; no query of a URL and no secret; then it ends with its error."""
     file = outputs(provider, nowhere, tmp_path)
     result = CliRunner().invoke(app, [*arguments, "--json", "--outputs", str(file)])
     lines = [line for line in result.stderr.splitlines() if "trying again" in line]
     parties = {HMS if line.startswith("100ms ") else GOOGLE if "gs://" in line else S3 for line in lines}
-    assert parties == away
+    assert parties == set(away)
     assert len(lines) == len({line.partition(":")[0] for line in lines}) <= len(away) + 1, "S3 and STS are two"
     assert "trying again" not in result.stdout
     assert "canary" not in result.output
