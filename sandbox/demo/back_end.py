@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import httpx
 import psycopg
 
 from sandbox.demo.steps import StepError
+from sandbox.demo.tied import Tie
 from sandbox.demo.witness import trust
 
 _SECONDS: Final = 20.0
@@ -24,16 +24,14 @@ _READY: Final = "serving on http://"
 class BackEnd:
     """Serves on a free port of the loopback interface until `stop`; its log lies in the sandbox's folder."""
 
-    def __init__(self, env: Mapping[str, str], stack: str, root: Path, log: Path) -> None:
+    def __init__(self, env: Mapping[str, str], stack: str, tie: Tie, log: Path) -> None:
         self._env = dict(env)
         self._log = log
         self._secret = secrets.token_hex(16)
         self._database = env["DATABASE_URL"]
-        command = [sys.executable, "-m", "recordings", "serve", "--stack", stack, "--port", "0", "--allow-all"]
+        serve = ("recordings", "serve", "--stack", stack, "--port", "0", "--allow-all")
         with log.open("wb") as file:
-            self._process = subprocess.Popen(  # noqa: S603
-                command, cwd=root, env={**env, "HMS_WEBHOOK_SECRET": self._secret}, stdout=file, stderr=file
-            )
+            self._process = tie.start(*serve, env={**env, "HMS_WEBHOOK_SECRET": self._secret}, log=file)
         self._http = httpx.Client(timeout=10, trust_env=False)
         self.url = ""
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,10 +22,10 @@ from recordings.paths import Home
 from recordings.stores import Identity, open_store
 from sandbox.demo.back_end import BackEnd
 from sandbox.demo.steps import DemoStep, StepError
+from sandbox.demo.tied import Tie
 from sandbox.demo.witness import AwsWitness, CloudWitness, GoogleWitness, HmsWitness, Visitor
 from sandbox.servers import Sandbox, SandboxError
 
-ROOT = Path(__file__).resolve().parents[2]
 TAIL_LINES = 12
 REFUSALS = {400, 403}
 """Google answers an expired URL with 400 ExpiredToken, everything else is 403."""
@@ -61,8 +58,9 @@ class Job:
     url: str
     back_end: BackEnd | None = None
 
-    def __init__(self, folder: Path, provider: StorageProvider) -> None:
+    def __init__(self, folder: Path, provider: StorageProvider, tie: Tie) -> None:
         self.sandbox = Sandbox(folder)
+        self._tie = tie
         self._cloud = CLOUDS[provider]
         self.env: dict[str, str] = {}
 
@@ -133,7 +131,7 @@ class Job:
     def serve(self) -> str:
         """`recordings migrate`, then `recordings serve` beside everything else."""
         changes = self._recordings("migrate", stack=False)["changes"]
-        self.back_end = BackEnd(self.env, self._cloud.stack, ROOT, self.sandbox.dir / "back-end.log")
+        self.back_end = BackEnd(self.env, self._cloud.stack, self._tie, self.sandbox.dir / "back-end.log")
         return f"{len(changes)} changes to the database, serving on {self.back_end.wait()}"
 
     def record(self) -> str:
@@ -231,21 +229,15 @@ class Job:
         return self.hms.get(f"/templates/{self.env['HMS_TEMPLATE_ID']}/settings")
 
     def _engine(self, *arguments: str) -> str:
-        return self._run("-m", "sandbox", *arguments, "--stack", self._cloud.stack)
+        return self._run("sandbox", *arguments, "--stack", self._cloud.stack)
 
     def _recordings(self, *arguments: str, stack: bool = True) -> Any:
         place = ("--stack", self._cloud.stack) if stack else ()
-        return json.loads(self._run("-m", "recordings", *arguments, *place, "--json"))
+        return json.loads(self._run("recordings", *arguments, *place, "--json"))
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True)  # noqa: S603
+        done = self._tie.run(*arguments, env=self.env)
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-TAIL_LINES:]
-            command = " ".join(arguments[1:])
-            raise StepError("\n".join([f"`{command}` ended with exit code {done.returncode}:", *said]))
+            raise StepError("\n".join([f"`{' '.join(arguments)}` ended with exit code {done.returncode}:", *said]))
         return done.stdout
-
-
-def fresh_folder() -> Path:
-    """A new folder for one demo, private to this user."""
-    return Path(tempfile.mkdtemp(prefix="recordings-demo-"))

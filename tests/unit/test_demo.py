@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from sandbox.demo import cli
 from sandbox.demo.job import Job
+from sandbox.demo.remains import PREFIX, claimed, clear_dead
 from sandbox.demo.steps import DemoStep, StepError, run_steps
 
 
@@ -78,8 +79,43 @@ def test_folder_stays_only_to_be_looked_at(
     folder = tmp_path / "demo"
     folder.mkdir()
     monkeypatch.setattr(cli, "fresh_folder", lambda: folder)
+    monkeypatch.setattr(cli, "clear_dead", lambda: ())
     steps = [DemoStep("one", _raise(end) if end else lambda: "", "-")]
     monkeypatch.setattr(Job, "steps", lambda _: steps)
     result = CliRunner().invoke(cli.app, options)
     assert (result.exit_code, folder.exists()) == (code, left)
+    assert list(clear_dead(tmp_path)) == []
+    assert folder.exists() == left
     assert isinstance(result.exception, SystemExit | None)
+
+
+def test_what_a_dead_demo_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """A living demo's folder, one that was kept, another program's and what a link leads to stay."""
+    folders = {name: tmp_path / f"{PREFIX}{name}" for name in ("dead", "living", "kept", "link")}
+    for name in ("dead", "living", "kept"):
+        (folders[name] / "logs").mkdir(parents=True)
+    other = tmp_path / "another-program"
+    other.mkdir()
+    for folder in (folders["dead"], other):
+        (folder / "demo.lock").touch()
+    folders["link"].symlink_to(other)
+    with claimed(folders["kept"]):
+        pass
+    with claimed(folders["living"]):
+        (line,) = clear_dead(tmp_path)
+        assert str(folders["dead"]) in line
+        assert list(clear_dead(tmp_path)) == []
+        assert {path.name for path in tmp_path.iterdir()} == {
+            *(f"{PREFIX}{name}" for name in ("living", "kept", "link")),
+            "another-program",
+        }
+
+
+def test_folder_is_never_seen_without_its_lock(tmp_path: Path) -> None:
+    """What another demo sees while this one begins is nothing, or a lock that is held."""
+    folder = tmp_path / f"{PREFIX}x"
+    folder.mkdir()
+    assert list(clear_dead(tmp_path)) == []
+    with claimed(folder):
+        assert list(clear_dead(tmp_path)) == []
+    assert folder.exists()
