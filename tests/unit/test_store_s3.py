@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ConnectTimeoutError
 from pydantic import SecretStr
 
 from recordings.errors import (
@@ -20,6 +23,7 @@ from recordings.errors import (
     UsageError,
     WrongRegionError,
 )
+from recordings.outages import told_to
 from recordings.stores import AccessKey, Identity, ObjectVersion, Part, SignedUrl, open_store
 from recordings.stores.s3_connection import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, _shared_session
 from tests.unit.s3_wire import Reply, Wire, outputs, store_on
@@ -279,3 +283,30 @@ def test_open_store_refuses_a_provider_without_adapter() -> None:
     """A provider that this version cannot use is named, not an ImportError."""
     with pytest.raises(ConfigurationError, match="storageProvider"):
         open_store(outputs(storageProvider="tape"), Identity.READER)
+
+
+def unanswered(request: AWSPreparedRequest) -> Reply:
+    raise ConnectTimeoutError(endpoint_url=request.url)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [Reply(503, code="SlowDown"), Reply(500, code="InternalError"), Reply(502), unanswered],
+    ids=["slow", "internal", "no code", "no answer"],
+)
+def test_tries_of_botocore_are_told_once(
+    trouble: Reply | Callable[[AWSPreparedRequest], Reply], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever botocore waits for: nobody sits before a command that says nothing. A refusal is no such thing."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    told: list[str] = []
+    wire = Wire(trouble, trouble, trouble, Reply(200), trouble, trouble, Reply(200), Reply(403, code="AccessDenied"))
+    with told_to(told.append):
+        store = store_on(wire)
+    store.delete("a")
+    store.delete("b")
+    with pytest.raises(AccessDeniedError):
+        store.delete("c")
+    assert len(wire.requests) == 8
+    assert len(told) == 1
+    assert told[0].startswith("DeleteObject: no usable answer (")
