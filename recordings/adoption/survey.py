@@ -60,10 +60,15 @@ class UserFacts:
 
 
 class Surveyor:
-    """Reads one account as whoever is logged in; `region` is where to ask first."""
+    """Reads one account as whoever is logged in; `region` is where to ask first.
+
+    Raises CredentialsError for a login that AWS' own files name and do not have, or that cannot be read.
+    """
 
     def __init__(self, region: str | None = None) -> None:
-        self._session, self._outages = boto3.Session(), outages()
+        self._outages = outages()
+        with mapped("looking for the AWS login of the operator"):
+            self._session = boto3.Session()
         self._region = region or self._session.region_name or "us-east-1"
 
     def account(self) -> str:
@@ -124,7 +129,9 @@ class Surveyor:
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         )
-        client: Any = self._session.client(service, region_name=region or self._region, config=config)  # type: ignore[call-overload]
+        where: Any = {"region_name": region or self._region, "config": config}
+        with mapped(f"making a client for {service}"):
+            client: Any = self._session.client(service, **where)  # type: ignore[call-overload]
         return telling(client, self._outages)
 
     def _locate(self, name: str, account: str) -> str:

@@ -261,7 +261,7 @@ class S3Store:
 
     def guards(self) -> Guards:
         """Public-access block, versioning and lifecycle."""
-        with mapped(self._what("get the guards of", "")):
+        with mapped(self._what("reading the guards", "")):
             return guards(self.client, self.bucket)
 
     def bucket_region(self) -> str:

@@ -144,6 +144,17 @@ def mapped(what: str) -> Iterator[None]:
         yield
     except (foreign.ClientError, foreign.BotoCoreError) as error:
         raise translate(error, what) from None
+    except ValueError as error:
+        if not str(error).startswith(_BAD_ENDPOINT):
+            raise
+        raise StoreError(
+            f"{what}: {redact(str(error))}; an address has https:// and a host: correct AWS_ENDPOINT_URL, or the one of "
+            "the service, AWS_ENDPOINT_URL_IAM, or leave it out"
+        ) from None
+
+
+_BAD_ENDPOINT: Final = "Invalid endpoint"
+"""How botocore begins a bare ValueError when it makes a client."""
 
 
 def translate(error: foreign.ClientError | foreign.BotoCoreError, what: str) -> StoreError:
