@@ -148,7 +148,7 @@ def mapped(what: str) -> Iterator[None]:
         if not str(error).startswith(_BAD_ENDPOINT):
             raise
         raise StoreError(
-            f"{what}: {redact(str(error))}; an address has https:// and a host: correct AWS_ENDPOINT_URL, or the one of "
+            f"{what}: {redact(str(error))}; an address has https:// and a host: correct AWS_ENDPOINT_URL, or that of "
             "the service, AWS_ENDPOINT_URL_IAM, or leave it out"
         ) from None
 
