@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import typer
 from typer.main import get_command
 
 from recordings.cli.help import Command, Group
+
+# httpx imports a command line of its own wherever click is installed, with pygments and half of rich; where that is
+# absent it does without
+cast("dict[str, Any]", sys.modules).setdefault("httpx._main", None)
 
 COMMANDS: Final = (
     "adopt",

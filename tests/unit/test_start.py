@@ -13,11 +13,13 @@ UNUSED = {
     "awscrt": "computes checksums of what is copied",
     "botocore": "is for S3, once the outputs say that it is S3",
     "google": "is for Google, once the outputs say that it is Google",
+    "click": "is httpx's own command line, whose place in ours Typer has",
     "jinja2": "makes pages",
     "jwt": "signs for 100ms",
     "procrastinate": "is the queue",
     "psycopg": "is the database, where there is one",
     "pulumi": "is never imported here",
+    "pygments": "colours httpx's own answers",
     "starlette": "serves",
     "typer.rich_utils": "shows help and wrong options",
 }
