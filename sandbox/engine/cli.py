@@ -36,6 +36,7 @@ from sandbox.engine.options import (
     check_can_ask,
     confirm,
     errors,
+    existing,
     expect_none,
     operable,
     run,
@@ -155,7 +156,7 @@ def refresh_state(
     with errors():
         look = Look(as_json, diff, color, suppress_outputs)
         way = _Way("refresh", look, yes, skip_preview, preview_only, non_interactive, expect_no_changes)
-        way.go(operable(cwd, stack, state), operations.preview_refresh, operations.refresh)
+        way.go(existing(cwd, stack, state), operations.preview_refresh, operations.refresh)
 
 
 @app.command("destroy")
@@ -176,7 +177,7 @@ def destroy(
     with errors():
         look = Look(as_json, diff, color, suppress_outputs)
         way = _Way("destroy", look, yes, skip_preview, preview_only, non_interactive)
-        opened = way.go(operable(cwd, stack, state), operations.preview_destroy, operations.destroy)
+        opened = way.go(existing(cwd, stack, state), operations.preview_destroy, operations.destroy)
         if not as_json and not preview_only:
             typer.echo(
                 "\nThe resources in the stack have been deleted, but the history and configuration associated with "

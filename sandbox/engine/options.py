@@ -17,7 +17,7 @@ import typer
 
 from sandbox.engine import guard
 from sandbox.engine.display import Display
-from sandbox.engine.errors import CancelledError, ChangesError, EngineError, UsageError
+from sandbox.engine.errors import CancelledError, ChangesError, EngineError, StackNotFoundError, UsageError
 from sandbox.engine.run import Show
 from sandbox.engine.stack import Place, Stack
 
@@ -64,6 +64,14 @@ def operable(cwd: Path, stack: str | None, state: Path | None) -> Place:
     """The same for a command that reaches the cloud: without the sandbox's environment it says so first."""
     guard.check_endpoints(os.environ)
     return place(cwd, stack, state)
+
+
+def existing(cwd: Path, stack: str | None, state: Path | None) -> Place:
+    """The same for a command that makes no stack: a misspelt name must not look like a stack with nothing in it."""
+    found = operable(cwd, stack, state)
+    if not found.backend.stack_path(found.stack).exists():
+        raise StackNotFoundError(f"no stack named '{found.stack}' found; there are {found.backend.stacks()}")
+    return found
 
 
 @dataclass(frozen=True)

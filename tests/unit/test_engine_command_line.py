@@ -65,6 +65,18 @@ def test_option_that_this_engine_has_not_is_refused_by_name(option: str) -> None
     assert option in done.output
 
 
+@pytest.mark.parametrize("command", ["refresh", "destroy"])
+def test_misspelt_stack_is_not_done_with(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `pulumi` has it: 6, and no stack of that name comes to be."""
+    bench = Bench(tmp_path)
+    for name, value in {**bench.environ, "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri()}.items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(app, [command, "--yes", "--stack", "prdo", "--cwd", str(tmp_path)])
+    assert done.exit_code == 6
+    assert "no stack named 'prdo'" in done.output
+    assert bench.place().backend.stacks() == []
+
+
 def test_colour_and_outputs_are_as_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--color` overrules the terminal, `--suppress-outputs` leaves outputs out."""
 
