@@ -17,6 +17,7 @@ import typer
 from typer.main import get_command
 
 from recordings.cli.help import Command, Group
+from recordings.cli.text import prepare_output
 
 # httpx imports a command line of its own wherever click is installed, with pygments and half of rich; where that is
 # absent it does without
@@ -85,6 +86,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the console script."""
+    prepare_output()
     # else Python looks three times through all that was imported, for garbage, before it ends: 0.1 to 0.3 s
     atexit.register(gc.freeze)
     app()

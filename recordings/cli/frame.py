@@ -6,6 +6,7 @@ errors to exit codes. Does no work of its own: subcommands call the library.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -129,14 +130,28 @@ def _pulumi_command(text: str) -> list[str]:
     return command or ["pulumi"]
 
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""How a disk fails that takes no more; a pipe that nobody reads is Typer's."""
+
+
 def run(action: Callable[[], None], *, as_json: bool = False) -> None:
     """Run a command's body and end the process with the exit code of its outcome; tell of what gives no answer.
 
     An error is one message on stderr and, with --json, an object `{"error": {type, message[, until]}}` on stdout.
     """
     try:
-        with told_to(Frame().tell):
-            action()
+        try:
+            with told_to(Frame().tell):
+                action()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in its buffer would fail again at the end
+        reason = f"standard output cannot be written: {error.strerror}; what the command did is done: run it again"
+        _tell_error(UsageError(reason), as_json=False)
+        raise SystemExit(UsageError.exit_code) from None
     except RecordingsError as error:
         _tell_error(error, as_json=as_json)
         raise SystemExit(error.exit_code) from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import sys
 from typing import Final
 
 import typer
@@ -15,6 +18,16 @@ _ACTS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e
 def escape(text: str) -> str:
     """`text` as it is under rich's markup, with what a terminal would obey spelled out: `\\x1b`."""
     return markup.escape(_ACTS.sub(_spelled, text))
+
+
+def prepare_output() -> None:
+    """Let no character that the terminal's encoding lacks, and no closed standard output, end a command half-way."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def named(value: str | None) -> str | None:

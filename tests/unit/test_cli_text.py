@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import shlex
+import subprocess
 import sys
 
 import pytest
@@ -64,6 +67,45 @@ def test_id_without_an_end_leaves_the_other_columns() -> None:
     _show(Console(file=out, width=80, force_terminal=True, highlight=False), [CatalogEntry("i" * 3000, "s3", size=7)])
     assert out.getvalue().count("i") >= 3000
     assert "7 B" in out.getvalue()
+
+
+LISTING = (
+    "import sys; from recordings.cli import frame, text; text.prepare_output(); from rich.console import Console\n"
+    "def action():\n"
+    "    frame.Frame('--json' in sys.argv).result({'a': 'b'}, lambda out: out.print('ünï ☃'))\n"
+    "    sys.exit(1) if '--fault' in sys.argv else None\n"
+    "frame.run(action)"
+)
+
+
+def run_listing(redirect: str, *arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[bytes]:
+    """A command of its own process that prints one line, or JSON, and may have found a fault."""
+    line = shlex.join([sys.executable, "-c", LISTING, *arguments])
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    return subprocess.run(["/bin/sh", "-c", f"{line} {redirect}"], env=environment, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",), ("--fault",), ("--json", "--fault")])
+def test_output_that_cannot_be_written_is_told(arguments: tuple[str, ...]) -> None:
+    """A full disk under `> file` is one line and exit code 2, never a traceback and never a success."""
+    done = run_listing(">/dev/full", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert b"No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_output_that_is_closed_ends_nothing(arguments: tuple[str, ...]) -> None:
+    """`>&-`, as some schedulers start their jobs: what a command does matters more than what it says."""
+    done = run_listing(">&-", *arguments)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_character_that_the_terminal_lacks_is_spelled_out() -> None:
+    """In a locale of old, a name of somebody else's must not end a command half-way."""
+    done = run_listing("", encoding="latin-1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode("latin-1") == "ünï \\u2603\n"
 
 
 @pytest.mark.parametrize(
