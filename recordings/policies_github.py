@@ -86,6 +86,8 @@ LOOSE_USER_WRITES: Final = ("iam:DeleteLoginProfile", "iam:ListMFADevices", "iam
                             "iam:ListServiceSpecificCredentials", "iam:ListSigningCertificates")  # fmt: skip
 """What the AWS provider looks at before it deletes a user that `forceDestroy` lets go."""
 BUCKET_CONTENTS: Final = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
+BUCKET_LOOKS: Final = ("s3:GetBucketPolicyStatus",)
+"""What `recordings doctor` reads of a bucket beside what the AWS provider does: whether its policy is public."""
 OBJECTS: Final = (
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
@@ -172,9 +174,9 @@ def deploy(bucket: str, region: str, account: str, users: Sequence[str] = USERS)
 
 
 def operate(bucket: str, region: str) -> Policy:
-    """What commands do as the operator: remember, verify, list, and empty a test stack's bucket."""
+    """What commands do as the operator: remember, verify, list, look for faults, and empty a test stack's bucket."""
     arn = bucket_arn(bucket, region)
-    return _policy([_allow("List", BUCKET_CONTENTS, arn), _allow("Objects", OBJECTS, f"{arn}/*")])
+    return _policy([_allow("List", (*BUCKET_CONTENTS, *BUCKET_LOOKS), arn), _allow("Objects", OBJECTS, f"{arn}/*")])
 
 
 def leases(bucket: str, region: str) -> Policy:

@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
+from recordings import policies_github as policies
 from sandbox.servers import Sandbox
 from tests.functional.clients import aws, eventually, hms
 from tests.functional.databases import migrated_database
 from tests.functional.fake_github import GitHub, github
 from tests.functional.project import ROOT, Project
-from tests.functional.runner import pull_request, runner, templates_with_rooms
+from tests.functional.runner import ACCOUNT, acting_as, pull_request, runner, templates_with_rooms
 from tests.workflows import Actions, Job
 
 STACKS = ("dev", "staging", "prod")
+BUCKETS = "acme-100ms-recordings-*"
 BUCKET = "acme-100ms-recordings-dev"
 LOGS = "acme-access-logs"
 """Of the shipped Pulumi.prod.yaml."""
@@ -28,7 +30,10 @@ LOGS = "acme-access-logs"
 
 @dataclass
 class Site:
-    """A repository whose `main` was deployed: the shipped stacks, each with a template and users of its own."""
+    """A repository whose `main` was deployed: the shipped stacks, each with a template and users of its own.
+
+    Jobs are logged in with the roles of the documentation.
+    """
 
     sandbox: Sandbox
     project: Project
@@ -91,15 +96,16 @@ def site(
     for stack, id_ in templates.items():
         own = [
             f'templateIds: ["{id_}"]',
-            f"writerName: of-environment-{stack}",
-            f"readerName: reads-environment-{stack}",
+            f"writerName: 100ms-recording-user-of-{stack}",
+            f"readerName: 100ms-recording-reader-of-{stack}",
         ]
         text = (ROOT / f"Pulumi.{stack}.yaml").read_text() + "".join(f"  recordings:{line}\n" for line in own)
         (project.folder / f"Pulumi.{stack}.yaml").write_text(text)
     log_bucket(sandbox)
     folder = tmp_path_factory.mktemp("runner")
     with github() as hub, migrated_database(sandbox) as url, runner(project, hub, folder) as actions:
-        actions = replace(actions, secrets={**actions.secrets, "DATABASE_URL": url})
+        roles = policies.deploy(BUCKETS, "us-east-1", ACCOUNT), policies.operate(BUCKETS, "us-east-1")
+        actions = replace(acting_as(actions, sandbox, *roles), secrets={**actions.secrets, "DATABASE_URL": url})
         made = Site(sandbox, project, hub, actions, templates, {})
         made.commit()
         made.jobs = actions.run_all("up", {})
@@ -175,6 +181,7 @@ def test_night_commits_its_step_of_a_rotation_and_opens_no_issue(site: Site) -> 
     job = site.night()
     assert job.ended == {"Look after it": 0, "Keep the configuration that a rotation changed": 0}, job.said
     assert "all is well" in job.summary
+    assert "not checked" not in job.said
     site.check_out()
     raw = json.loads(site.outputs("dev"))
     assert raw["registeredKey"] == "green"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from recordings import policies_github as policies
-from recordings.policies import Policy
 from sandbox.servers import Sandbox
 from tests.functional.clients import aws, hms
 from tests.functional.fake_github import GitHub, github
 from tests.functional.project import GcsProject, Project
-from tests.functional.runner import pull_request, runner, templates_with_rooms
+from tests.functional.runner import ACCOUNT, acting_as, pull_request, runner, templates_with_rooms
 from tests.workflows import Actions
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 NUMBER = 7
 STACK = f"pr-{NUMBER}"
-ACCOUNT = "000000000000"
 
 
 @dataclass
@@ -72,18 +69,6 @@ def on_amazon(sandbox: Sandbox, way: Way) -> Way:
     roles = (policies.deploy(*place, ACCOUNT), policies.operate(*place), policies.leases(way.bucket, "us-east-1"))
     reader = acting_as(way.actions, sandbox, policies.preview(way.bucket, "us-east-1", ACCOUNT))
     return replace(way, actions=acting_as(way.actions, sandbox, *roles), reader=reader)
-
-
-def acting_as(actions: Actions, sandbox: Sandbox, *policies: Policy) -> Actions:
-    """The same runner, logged in as an IAM user with these policies alone, as a role of the documentation has them."""
-    iam, name = aws("iam", sandbox), f"runner-{secrets.token_hex(4)}"
-    iam.create_user(UserName=name)
-    for number, policy in enumerate(policies):
-        made = iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=json.dumps(policy))["Policy"]
-        iam.attach_user_policy(UserName=name, PolicyArn=made["Arn"])
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    login = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    return replace(actions, env={**actions.env, **login})
 
 
 def forget_leases(sandbox: Sandbox, bucket: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from typer.main import get_command
 
 from recordings.cli import app
 from scripts.nightly import TASKS, Task
-from tests.workflows import FOLDER, ROOT, Expression, filled_in, holds, steps, workflow, workflows
+from tests.workflows import FOLDER, ROOT, Actions, Expression, Job, filled_in, holds, shim, steps, workflow, workflows
 
 PINNED = re.compile(r"uses: (\./\S+|[\w.-]+(/[\w.-]+)+@[0-9a-f]{40} # v\d+(\.\d+){2})")
 SECRET = re.compile(r"\$\{\{\s*secrets\.(\w+)\s*\}\}")
@@ -45,6 +46,56 @@ def test_actions_are_pinned_by_commit() -> None:
         for line in path.read_text().splitlines():
             if "uses:" in line:
                 assert PINNED.search(line), f"{path.name}: {line}"
+
+
+@pytest.fixture
+def carried_out(tmp_path: Path) -> Callable[..., tuple[Job, list[str]]]:
+    """Carries out a job in which one of our modules ends with a code; gives it, with what it told GitHub."""
+
+    def run(workflow: str, job: str, context: dict[str, Any], module: str, code: int) -> tuple[Job, list[str]]:
+        folder = tmp_path / "project"
+        folder.mkdir()
+        log = tmp_path / "log"
+        log.write_text("")
+        script = f'[ "$2" = {module} ] && exit {code}\n[ "$2" = scripts.github ] && echo "$3 $*" >> {log}\nexit 0\n'
+        shim(folder / ".venv" / "bin" / "python", ["/bin/sh", str(tmp_path / "script")])
+        (tmp_path / "script").write_text(script)
+        pulumi = shim(tmp_path / "bin" / "pulumi", ["/bin/sh", "-c", f"exit {code if module == 'pulumi' else 0}"])
+        env = {"PATH": f"{pulumi.parent}:/usr/bin:/bin", "GITHUB_REPOSITORY": "acme/recordings"}
+        done = Actions(folder, env, {}, {}).run(workflow, job, context["github"]["event"], stack="dev")
+        assert done is not None
+        return done, log.read_text().split("\n")[:-1]
+
+    return run
+
+
+@pytest.mark.parametrize(("code", "issue"), [(0, False), (4, False), (1, True), (3, True), (139, True)])
+def test_sweep_opens_an_issue_unless_there_is_only_to_wait(
+    code: int, issue: bool, carried_out: Callable[..., tuple[Job, list[str]]]
+) -> None:
+    """4: recordings still go into a bucket, and the next night takes it down."""
+    job, told = carried_out("nightly", "sweep", {"github": {"event": {}}}, "scripts.sweep", code)
+    assert job.failed is issue
+    assert [line.split()[0] for line in told] == ["issue"] * issue
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "failing", "title"),
+    [
+        ("scripts.preview_diff", 0, [], "Preview"),
+        ("scripts.preview_diff", 1, ["Fail on danger"], "Preview"),
+        ("scripts.preview_diff", 2, ["Report"], "No preview"),
+        ("pulumi", 255, ["Preview"], "No preview"),
+    ],
+)
+def test_preview_always_leaves_a_comment_that_is_true(
+    module: str, code: int, failing: list[str], title: str, carried_out: Callable[..., tuple[Job, list[str]]]
+) -> None:
+    """Of this push, not of the one before: where there is no preview, it says so."""
+    job, told = carried_out("preview", "preview", pull_request("synchronize"), module, code)
+    assert [name for name, ended in job.ended.items() if ended] == failing
+    [comment] = told
+    assert f"--title {title} of dev" in comment
 
 
 def test_same_action_has_one_commit() -> None:
