@@ -177,7 +177,7 @@ class StackOutputs(_Model):
         """
         try:
             raw = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConfigurationError("the stack outputs are not JSON") from None
         if not isinstance(raw, dict):
             raise ConfigurationError(f"the stack outputs are a JSON {type(raw).__name__}, not an object")

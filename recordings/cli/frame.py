@@ -114,7 +114,14 @@ def pulumi(*arguments: str, quiet: bool = False, story: bool = False) -> subproc
     command = _pulumi_command(os.environ.get("PULUMI_COMMAND") or "pulumi")
     said, shown = subprocess.PIPE if quiet else None, sys.stderr if story else subprocess.PIPE
     try:
-        return subprocess.run([*command, *arguments], stdout=shown, stderr=said, text=True, check=False)  # noqa: S603
+        return subprocess.run(  # noqa: S603
+            [*command, *arguments],
+            stdout=shown,
+            stderr=said,
+            encoding="utf-8",
+            errors="backslashreplace",
+            check=False,
+        )
     except OSError as error:
         raise UsageError(
             f"{command[0]!r} cannot be run ({error.strerror}): install pulumi, name another command in "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import pytest
 
 from recordings.cli.frame import load_outputs, pulumi
-from recordings.errors import UsageError
+from recordings.errors import ConfigurationError, UsageError
 
 
 @pytest.mark.parametrize("text", ['"x', "x 'y", "trailing\\"])
@@ -31,3 +32,11 @@ def test_command_may_be_several_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Quoted as in a shell; ours come after."""
     monkeypatch.setenv("PULUMI_COMMAND", f"'{sys.executable}' -c 'import sys; print(sys.argv[1:])'")
     assert pulumi("stack", "output").stdout == "['stack', 'output']\n"
+
+
+@pytest.mark.parametrize("said", ["'\\377\\376{}'", "'[%.0s' $(seq 100000)"])
+def test_answer_of_a_command_that_is_no_json_is_told(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """Also where it is not even text, or nested without an end."""
+    monkeypatch.setenv("PULUMI_COMMAND", shlex.join(["/bin/sh", "-c", f"printf {said}"]))
+    with pytest.raises(ConfigurationError, match="not JSON"):
+        load_outputs("dev", None)
