@@ -78,6 +78,11 @@ class Project:
             self._outputs[state] = self.engine("stack", "output", "--json", "--show-secrets").stdout
         return self._outputs[state]
 
+    @property
+    def exists(self) -> bool:
+        """Whether the stack has a state: one that was never deployed cannot be destroyed."""
+        return bool(self._state())
+
     def _state(self) -> bytes:
         """All that the backend has of the stack."""
         stacks = Path(urlsplit(self.env["PULUMI_BACKEND_URL"]).path) / ".pulumi" / "stacks"

@@ -21,7 +21,8 @@ def gcs_project(project_at: Callable[..., GcsProject]) -> Iterator[GcsProject]:
     """The shipped stack, undeployed; destroyed afterwards."""
     project = project_at("dev-gcs", kind=GcsProject)
     yield project
-    project.destroy()
+    if project.exists:
+        project.destroy()
 
 
 Left = Callable[[], list[str]]
