@@ -101,6 +101,8 @@ class Users:
             try:
                 settings = place.client.template_settings(template.id)
             except HmsNotFoundError:
+                if any(listed.id == template.id for listed in place.client.templates()):
+                    raise  # it is there, and may have the key that is to go
                 continue  # deleted after it was listed
             check_form(settings)
             if points_at(settings, wanted):

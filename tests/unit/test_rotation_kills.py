@@ -224,3 +224,21 @@ def test_100ms_that_fails_in_the_middle(make: Make) -> None:
         hms.before = world.hms_before
         world.go_on()
         world.assert_whole("green")
+
+
+def test_template_that_is_listed_and_not_shown_keeps_its_key(make: Make) -> None:
+    """100ms lists a template, and answers 404 for its settings, at any time: it is not taken to be deleted."""
+    world = make()
+    hms, hidden = world.hms, [True]
+
+    def hide(what: str) -> httpx.Response | None:
+        world.hms_before(what)
+        return hms.refusal(404, "no") if hidden[0] and what == "GET /templates/t2/settings" else None
+
+    hms.before = hide
+    with pytest.raises(RecordingsError, match="404"):
+        world.until_done()
+    assert world.cloud.keys[Role.WRITER, "blue"].active
+    hidden[0] = False
+    world.go_on()
+    world.assert_whole("green")
