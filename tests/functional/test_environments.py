@@ -1,4 +1,4 @@
-"""The environments' jobs as GitHub would carry them out: deployments of `main`, nights, the preview of a fork."""
+"""The environments' jobs as GitHub would carry them out: deployments of `main`, previews, nights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -220,17 +219,3 @@ def test_nights_open_one_issue_for_drift_and_loss(site: Site) -> None:
     assert "left out: DATABASE_URL is not set" in issue["body"]
     assert "BucketCorsConfiguration" in issue["body"]
     assert_no_secret(site, *jobs)
-
-
-def test_fork_gets_a_preview_and_no_secret(site: Site) -> None:
-    """The embedded engine previews the shipped stack as new; no step is given a secret, a token or a cloud."""
-    actions = replace(site.actions, env={name: site.actions.env[name] for name in ("PATH", "GITHUB_REPOSITORY")})
-    event: dict[str, Any] = pull_request(8, "opened", repository="mallory/recordings")
-    assert actions.run("preview", "preview", event, stack="prod") is None
-    job = actions.run("preview", "fork", event, stack="prod")
-    assert job is not None
-    assert job.ended == {"Preview in the sandbox": 0, "Report": 0}, job.said
-    assert "## Preview of prod, as if it were new" in job.summary
-    assert "Safe" in job.summary
-    given = {value for env in job.given.values() for value in env.values()}
-    assert not given & {*actions.secrets.values(), actions.token}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from recordings import policies_github as policies
 from sandbox.servers import Sandbox
 from tests.functional.clients import aws, hms
 from tests.functional.fake_github import GitHub, github
-from tests.functional.project import GcsProject, Project
+from tests.functional.project import ROOT, GcsProject, Project
 from tests.functional.runner import ACCOUNT, acting_as, pull_request, runner, templates_with_rooms
 from tests.workflows import Actions
 
@@ -144,3 +145,20 @@ def test_stack_goes_with_its_pull_request(way: Way, sandbox: Sandbox) -> None:
     assert "give template" in down.said
     assert uploads(sandbox, way.pool) == [None, None]
     assert way.left() == before
+
+
+def test_fork_gets_a_preview_and_no_secret(project_at: Callable[..., Project], tmp_path: Path) -> None:
+    """The embedded engine previews the shipped stack as new; no step is given a secret, a token or a cloud."""
+    project, event = project_at(), pull_request(NUMBER, "opened", repository="mallory/recordings")
+    shutil.copy(ROOT / "Pulumi.prod.yaml", project.folder)
+    with github() as hub, runner(project, hub, tmp_path) as actions:
+        bare = replace(actions, env={name: actions.env[name] for name in ("PATH", "GITHUB_REPOSITORY")})
+        assert bare.run("preview", "preview", event, stack="prod") is None
+        job = bare.run("preview", "fork", event, stack="prod")
+    assert job is not None
+    assert job.ended == {"Preview in the sandbox": 0, "Report": 0}, job.said
+    assert "## Preview of prod, as if it were new" in job.summary
+    assert "Safe" in job.summary
+    assert hub.log == []
+    given = {value for env in job.given.values() for value in env.values()}
+    assert not given & {*actions.secrets.values(), actions.token}
