@@ -19,7 +19,6 @@ from sandbox.engine.journal import Journal
 from sandbox.engine.registry import Registry
 from sandbox.engine.state import Resource, now
 from sandbox.engine.values import mark_secrets, unwrap
-from sandbox.engine.watch import UncertainError
 from sandbox.providers.base import DiffKind, DiffResult, Provider, ProviderError, ResourceState
 
 
@@ -200,9 +199,9 @@ class Runner:
         assert new is not None
         try:
             yield
-        except UncertainError:
-            raise
         except ProviderError as error:
+            if error.partial is None and error.uncertain:
+                raise
             if error.partial is None:
                 self.journal.abandon(new)
             else:
@@ -259,7 +258,7 @@ class Runner:
                 state = ResourceState(old.id, unwrap(old.inputs), unwrap(old.outputs))
                 self.provider(old).delete(old.type, state)
             except ProviderError as error:
-                if not isinstance(error, UncertainError):
+                if not error.uncertain:
                     self.journal.abandon(old)
                 raise
         if step.op is Op.DELETE_REPLACED and not old.delete:

@@ -1,7 +1,7 @@
 """A provider under watch: one that hangs, or dies of an error of its own, ends in a clear message.
 
-Owns telling a refusal (ProviderError: the provider says what became of it) from an unknown outcome (`UncertainError`:
-the operation stays pending in the state, and the next run finds out).
+Owns telling a refusal (ProviderError: the provider says what became of it) from an unknown outcome (one that is
+`uncertain`: the operation stays pending in the state, and the next run finds out).
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ _T = TypeVar("_T")
 
 class UncertainError(ProviderError):
     """The provider did not say whether the operation took place."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, uncertain=True)
 
 
 class Watched:

@@ -20,11 +20,15 @@ IDENTITY: Final = frozenset({"region", "project"})
 
 
 class ProviderError(Exception):
-    """The provider, or the cloud behind it, refused. `partial` is the state if the resource exists all the same."""
+    """The provider, or the cloud behind it, refused. `partial` is the state if the resource exists all the same.
 
-    def __init__(self, message: str, *, partial: ResourceState | None = None) -> None:
+    `uncertain`: nobody knows whether the operation took place, since no answer came, or one to a repeated request.
+    """
+
+    def __init__(self, message: str, *, partial: ResourceState | None = None, uncertain: bool = False) -> None:
         super().__init__(message)
         self.partial = partial
+        self.uncertain = uncertain
 
 
 @dataclass(frozen=True)

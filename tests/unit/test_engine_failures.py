@@ -172,6 +172,27 @@ def test_hanging_provider_ends_in_a_clear_error(bench: Bench) -> None:
     hanging.set()
 
 
+def test_create_whose_answer_was_lost_is_found_out(bench: Bench) -> None:
+    """It stays pending and is taken over by the next run: the name is not taken for ever."""
+    bench.program('User("u", name="u")\n')
+    plain = MemoryProvider.create
+
+    def lost(provider: MemoryProvider, *arguments: Any, **options: Any) -> Any:
+        made = plain(provider, *arguments, **options)
+        if not options["preview"]:
+            raise ProviderError("no usable answer", uncertain=True)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryProvider, "create", lost)
+        with pytest.raises(DeploymentError, match="no usable answer"):
+            bench.up()
+    assert [item.kind for item in bench.state().pending] == ["creating"]
+    bench.up()
+    assert_sound(bench.state())
+    assert_same_as_cloud(bench.state(), bench.cloud)
+
+
 def test_pending_operations_are_resolved_against_the_cloud(bench: Bench) -> None:
     """Updated: read; deleted and gone: dropped; created: adopted."""
     bench.up()

@@ -49,6 +49,8 @@ _NEXT_ACT: Mapping[str, str] = {
     "MalformedPolicyDocument": "Correct the policy document.",
 }
 
+_RUN_AGAIN = "It was asked more than once, and an earlier time may have done it: run again, which finds out."
+
 GONE = frozenset({"404", "NoSuchBucket", "NoSuchEntity", "NotFound"})
 """Error codes that say that the thing itself is not there."""
 
@@ -56,8 +58,8 @@ GONE = frozenset({"404", "NoSuchBucket", "NoSuchEntity", "NotFound"})
 class CloudError(ProviderError):
     """The cloud's refusal, with its error code."""
 
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, code: str, *, uncertain: bool = False) -> None:
+        super().__init__(message, uncertain=uncertain)
         self.code = code
 
 
@@ -147,8 +149,9 @@ class Cloud:
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "Unknown")
             message = error.response.get("Error", {}).get("Message", "").rstrip(".")
-            act = _NEXT_ACT.get(code, "")
-            raise CloudError(f"{doing}: {code}: {message}. {act}".rstrip(), code) from None
+            uncertain = _is_uncertain(error.response)
+            act = _RUN_AGAIN if uncertain else _NEXT_ACT.get(code, "")
+            raise CloudError(f"{doing}: {code}: {message}. {act}".rstrip(), code, uncertain=uncertain) from None
         except ParamValidationError:
             # Its text quotes the request, which may hold a secret.
             raise CloudError(f"{doing}: a value is not of the form that the API takes", "ParamValidation") from None
@@ -157,7 +160,14 @@ class Cloud:
                 f"{doing}: no usable answer from {self._endpoint} ({type(error).__name__}). "
                 "Is the sandbox running? Try `python -m sandbox status`.",
                 type(error).__name__,
+                uncertain=True,
             ) from None
+
+
+def _is_uncertain(response: Mapping[str, Any]) -> bool:
+    """Whether an earlier try of the same request may have done it: that it exists already may be our own doing."""
+    about = response.get("ResponseMetadata", {})
+    return bool(about.get("RetryAttempts", 0) > 0 or about.get("HTTPStatusCode", 0) >= 500)
 
 
 def _session() -> Any:

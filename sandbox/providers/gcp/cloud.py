@@ -59,7 +59,7 @@ class CloudError(ProviderError):
     """The cloud's refusal, with its HTTP status (0: no answer) and what it violated, if it says so."""
 
     def __init__(self, message: str, status: int, violation: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message, uncertain=status == 0 or status >= 500)
         self.status = status
         self.violation = violation
 
