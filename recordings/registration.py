@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from recordings.errors import (
     CheckFailedError,
@@ -76,6 +76,22 @@ class Intent:
     plan: Plan
     templates: Mapping[str, str]
     faults: Sequence[str] = ()
+
+
+NOT_FOUND: Final = "not found at 100ms"
+"""What becomes of a template that 100ms does not know."""
+
+
+def with_doubt(intent: Intent) -> Intent:
+    """The same, with a fault if 100ms knows none of the templates: then it may well be another workspace."""
+    if not intent.templates or set(intent.templates.values()) != {NOT_FOUND}:
+        return intent
+    fault = (
+        f"100ms knows none of the templates ({', '.join(intent.templates)}), so nothing was put back: with the "
+        "credentials of another workspace, take the right ones before `pulumi destroy`, or 100ms keeps a key that no "
+        "longer works; if the templates were deleted there, there is nothing to put back"
+    )
+    return replace(intent, faults=(*intent.faults, fault))
 
 
 @dataclass
@@ -158,7 +174,7 @@ def plan_unregister(place: Place, ids: Sequence[str] = ()) -> Intent:
         try:
             there[id_] = place.client.template(id_)
         except HmsNotFoundError:
-            draft.templates[id_] = "not found at 100ms"
+            draft.templates[id_] = NOT_FOUND
     check_customer(place.outputs, there.values())
     for id_ in there:
         _plan_back(place, id_, draft)

@@ -84,6 +84,8 @@ def survey(place: Place) -> list[OwnStorage]:
         try:
             found.append(_looked_at(place, place.client.room_document(id_)))
         except HmsNotFoundError:
+            if any(_id(document) == id_ for document in place.client.room_documents()):
+                raise  # it is there, and may have the key that is to go
             continue  # gone after it was listed
     return found
 

@@ -13,21 +13,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from recordings.errors import BucketNotFoundError, CheckFailedError, HmsError, ObjectNotFoundError, UsageError
 from recordings.guards import check_cloud
 from recordings.outputs import KeySlot, KeyStatus, StackOutputs
 from recordings.plans import Plan, Step
-from recordings.registration import Intent, Place, plan_unregister, plan_withdraw
+from recordings.registration import NOT_FOUND, Intent, Place, plan_unregister, plan_withdraw
 from recordings.stacks import Character, Listed, Stacks
 from recordings.stores import deactivate_key
 from recordings.teardown_bucket import Contents, contents, empty
 from recordings.teardown_waiting import NAME as MEMORY
 from recordings.teardown_waiting import Recorders, Waiting, wait_for_recordings, wait_title
 from recordings.upload_settings import Upload, check_form, points_at
-
-NOT_FOUND: Final = "not found at 100ms"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
 from recordings.cli.place import TemplateOption, open_place, show_intent
-from recordings.registration import plan_unregister, template_ids
+from recordings.registration import plan_unregister, template_ids, with_doubt
 
 
 def command(
@@ -17,7 +17,7 @@ def command(
     """Put back the recording storage that 100ms templates had before `recordings register`.
 
     Only a template that still uses the stack's bucket is changed; any other is left alone, and said so. Run it before
-    the bucket goes. Exit code 1: a template uses the bucket and cannot be put back.
+    the bucket goes. Exit code 1: a template uses the bucket and cannot be put back, or 100ms knows none of them.
 
     Without --template it takes the stack's templateIds and every template that is remembered in the bucket.
 
@@ -29,6 +29,6 @@ def command(
         deployed = load_outputs(stack, outputs)
         ids = template_ids(template, deployed) if template else ()
         with open_place(deployed, frame) as place:
-            show_intent(frame, plan_unregister(place, ids), dry_run=dry_run)
+            show_intent(frame, with_doubt(plan_unregister(place, ids)), dry_run=dry_run)
 
     run(action, as_json=as_json)

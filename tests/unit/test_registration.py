@@ -18,7 +18,7 @@ from recordings.errors import (
     HmsRefusedError,
     UsageError,
 )
-from recordings.registration import Intent, plan_register, plan_unregister, template_ids
+from recordings.registration import Intent, plan_register, plan_unregister, template_ids, with_doubt
 from recordings.upload_settings import Upload, differences
 from tests.unit.hms_fake import CUSTOMER, FakeHms, MemoryStore, foreign_settings, place, stack_outputs, unset_settings
 
@@ -251,6 +251,17 @@ def test_unregister_without_ids_takes_all_that_are_remembered(hms: FakeHms, stor
 def test_unregister_nothing(hms: FakeHms, store: MemoryStore) -> None:
     """A stack that never was registered has nothing to put back."""
     assert unregister(hms, store).templates == {}
+
+
+def test_unregister_where_100ms_knows_no_template_is_doubted(hms: FakeHms, store: MemoryStore) -> None:
+    """With the credentials of another workspace nobody may think that the bucket's key can go now."""
+    register(hms, store, "t1", "t2")
+    kept = dict(hms.settings)
+    hms.settings.clear()
+    intent = with_doubt(plan_unregister(place(hms, store)))
+    assert "another workspace" in "".join(intent.faults)
+    hms.settings["t2"] = kept["t2"]
+    assert not with_doubt(plan_unregister(place(hms, store))).faults
 
 
 def test_unregister_a_template_that_is_not_found(hms: FakeHms, store: MemoryStore) -> None:

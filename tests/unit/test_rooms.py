@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from recordings.errors import ConflictError, GuardError, HmsRefusedError
+from recordings.errors import ConflictError, GuardError, HmsNotFoundError, HmsRefusedError
 from recordings.registration import Place
 from recordings.rooms import FOLDER, State, plan_update, survey
 from tests.unit.hms_fake import CUSTOMER, KilledError, MemoryStore, place, stack_outputs
@@ -164,6 +164,13 @@ def test_list_that_shows_less_is_looked_into() -> None:
 
     site.hms.page = brief  # type: ignore[method-assign]
     assert site.states() == {"ours": State.UNKNOWN}
+
+
+def test_room_that_is_listed_and_not_shown_is_not_taken_to_be_gone(site: Site) -> None:
+    """Or a rotation would take away the key that 100ms has for it."""
+    site.hms.before = lambda what: site.hms.refusal(404, "no") if what == "GET /rooms/ours" else None
+    with pytest.raises(HmsNotFoundError, match="ours"):
+        site.states()
 
 
 def test_shown_key_is_believed() -> None:
