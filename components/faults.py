@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+import pulumi
+from pulumi.output import Unknown
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
@@ -54,6 +56,8 @@ def explain(
         if kind == "missing":
             return f"{name}: {missing.get(path, 'is missing')}"
         value = values.get(key, entry["input"]) if key == path else entry["input"]
+        if isinstance(value, pulumi.Output | Unknown):
+            return f"{name}: must be known before the deployment: give the value itself, no output and no secret"
         secret = key in secret_keys or key in _HOLDS_SECRETS
         shown = "(not shown: it may be a secret)" if secret else _short(value)
         return f"{name} = {shown}: {_plain(kind, entry['msg'])}"

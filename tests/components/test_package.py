@@ -178,6 +178,8 @@ def test_preview_knows_what_is_given_and_nothing_more(component: str, package: P
         ({"retentionDays": 1.5}, "must be a whole number"),
         ({"writerKeys": {"blue": "on"}}, "must be 'active' or 'inactive'"),
         ({"bucketName": "No"}, "must be 3 to 63"),
+        ({"bucketName": UNKNOWN}, "bucketName: must be known before the deployment"),
+        ({"corsOrigins": Secret(["https://a.example"])}, "corsOrigins: must be known before the deployment"),
     ],
 )
 def test_unusable_input_is_refused_before_anything_is_declared(
