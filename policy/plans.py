@@ -30,13 +30,16 @@ _UNKNOWNS: Final = frozenset(
 )
 """How Pulumi writes an unknown text, truth value, number, list and object.
 https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go"""
-_PARTS: Final = frozenset({"create-replacement", "delete-replaced", "import-replacement", "discard-replaced"})
+_PARTS: Final = frozenset(
+    {"create-replacement", "delete-replaced", "import-replacement", "read-replacement", "discard-replaced"}
+)
 """Steps of which another step of the same resource, `replace`, says the whole."""
 _OPERATIONS: Final = {
     **{operation.value: operation for operation in Operation},
     "create-replacement": Operation.REPLACE,
     "delete-replaced": Operation.REPLACE,
     "import-replacement": Operation.REPLACE,
+    "read-replacement": Operation.REPLACE,
 }
 _CREATED: Final = ("createDate", "timeCreated")
 """Where keys say when they were made: on AWS, on Google."""

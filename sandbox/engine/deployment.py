@@ -120,6 +120,8 @@ class Deployment:
         old, new = self._known(goal)
         new.external, new.import_id = True, ""
         new.id = "" if goal.import_id == UNKNOWN_SENTINEL else goal.import_id
+        if old is not None and not old.external and old.id != new.id:
+            return [Step(Op.READ_REPLACEMENT, old, new), Step(Op.REPLACE, old, new)]
         return [Step(Op.READ, old, new)]
 
     def _decide_adoption(self, goal: Goal) -> list[Step]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, TextIO
 
-from sandbox.engine.display import is_hidden
+from sandbox.engine.display import UNCOUNTED, is_hidden
 from sandbox.engine.state import Resource
 from sandbox.engine.steps import Op, Step
 from sandbox.engine.urns import ROOT_TYPE
@@ -69,7 +69,7 @@ class Digest:
 
     def finished(self, step: Step) -> None:
         """Count a step."""
-        if not is_hidden(step) and step.op not in (Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED, Op.IMPORT_REPLACEMENT):
+        if not is_hidden(step) and step.op not in UNCOUNTED:
             with self._lock:
                 self.changes[step.op.value] += 1
 

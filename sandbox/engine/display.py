@@ -20,7 +20,7 @@ from sandbox.values import Value
 MARKS: Final = {
     Op.SAME: "  ", Op.CREATE: "+ ", Op.UPDATE: "~ ", Op.DELETE: "- ", Op.REPLACE: "+-", Op.CREATE_REPLACEMENT: "++",
     Op.DELETE_REPLACED: "--", Op.READ: "> ", Op.DISCARD: "< ", Op.IMPORT: "= ", Op.REFRESH: "~ ",
-    Op.IMPORT_REPLACEMENT: "=+",
+    Op.IMPORT_REPLACEMENT: "=+", Op.READ_REPLACEMENT: ">+",
 }  # fmt: skip
 _COLOURS: Final = {"+ ": 32, "++": 32, "~ ": 33, "+-": 35, "- ": 31, "--": 31, "= ": 36, "> ": 36}
 # doing, done, to do
@@ -33,12 +33,15 @@ _VERBS: Final = {
     Op.CREATE_REPLACEMENT: ("creating replacement", "created replacement", "create replacement"),
     Op.DELETE_REPLACED: ("deleting original", "deleted original", "delete original"),
     Op.READ: ("reading", "read", "read"),
+    Op.READ_REPLACEMENT: ("reading replacement", "read replacement", "read replacement"),
     Op.DISCARD: ("discarding", "discarded", "discard"),
     Op.IMPORT: ("importing", "imported", "import"),
     Op.IMPORT_REPLACEMENT: ("importing replacement", "imported replacement", "import replacement"),
     Op.REFRESH: ("refreshing", "refreshed", "refresh"),
 }
-_PARTS: Final = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED, Op.IMPORT_REPLACEMENT}
+_PARTS: Final = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED, Op.IMPORT_REPLACEMENT, Op.READ_REPLACEMENT}
+UNCOUNTED: Final = _PARTS | {Op.READ}
+"""What changes nothing, or is said by another step: not among the changes of a run."""
 _DOING: Final = {"update": "Updating", "destroy": "Destroying", "refresh": "Refreshing", "import": "Importing"}
 
 
@@ -96,7 +99,7 @@ class Display:
         if is_hidden(step):
             return
         with self._lock:
-            if step.op not in _PARTS:
+            if step.op not in UNCOUNTED:
                 self.changes[step.op.value] += 1
             if not self._dry_run and step.op is not Op.SAME:
                 self._progress(step, f"{_VERBS[step.op][1]} ({self._seconds(step)}s)")

@@ -33,6 +33,7 @@ class Op(StrEnum):
     CREATE_REPLACEMENT = "create-replacement"
     DELETE_REPLACED = "delete-replaced"
     READ = "read"
+    READ_REPLACEMENT = "read-replacement"
     DISCARD = "discard"
     IMPORT = "import"
     IMPORT_REPLACEMENT = "import-replacement"
@@ -109,6 +110,7 @@ class Runner:
                 Op.DELETE_REPLACED: self._delete,
                 Op.DISCARD: self._delete,
                 Op.READ: self._read,
+                Op.READ_REPLACEMENT: self._read,
                 Op.IMPORT: self._import,
                 Op.IMPORT_REPLACEMENT: self._import,
             }[step.op](step)

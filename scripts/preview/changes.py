@@ -16,7 +16,9 @@ from scripts.preview.document import Document
 from scripts.preview.secrecy import HIDDEN, Place, Veil, document_in, holds_masked
 
 AFTERWARDS: Final = "(known after the deployment)"
-_PARTS: Final = frozenset({"create-replacement", "delete-replaced", "import-replacement", "discard-replaced"})
+_PARTS: Final = frozenset(
+    {"create-replacement", "delete-replaced", "import-replacement", "read-replacement", "discard-replaced"}
+)
 _OPERATIONS: Final = ("replace", "delete", "update", "create", "import", "read", "refresh", "discard")
 _IDENTITIES: Final = ("Sid", "id", "name", "slot")
 """What tells items of a list apart, so that an inserted one does not shift all others."""

@@ -142,3 +142,27 @@ def test_replaced_provider_that_waits_to_be_deleted_still_serves(bench: Bench, r
     bench.destroy()
     assert bench.state().resources == []
     assert bench.cloud.ids("aws:s3/bucket:Bucket") == []
+
+
+def test_reading_what_somebody_else_has_is_no_change(bench: Bench) -> None:
+    """A program with `Type.get` in it can be expected to change nothing."""
+    bench.cloud.things["aws:s3/bucket:Bucket", "theirs"] = {"bucket": "theirs"}
+    bench.program('Bucket.get("b", "theirs")\n')
+    bench.up()
+    printed = io.StringIO()
+    shown = Digest(printed, {})
+    run.preview(bench.open(), shown)
+    assert set(shown.changes) == {"same"}
+    assert set(json.loads(printed.getvalue())["changeSummary"]) == {"same"}
+
+
+def test_own_resource_that_gives_way_to_anothers_is_replaced(bench: Bench) -> None:
+    """The plan says that the own one goes, and it does."""
+    bench.cloud.things["aws:s3/bucket:Bucket", "theirs"] = {"bucket": "theirs"}
+    _with(bench, "")
+    bench.up()
+    bench.program('Bucket.get("b", "theirs")\n')
+    assert [key for key in _planned(bench) if key.endswith(" b")] == ["replace b"]
+    bench.up()
+    assert bench.cloud.ids("aws:s3/bucket:Bucket") == ["theirs"]
+    assert bench.resource("b").external
