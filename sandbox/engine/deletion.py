@@ -50,5 +50,5 @@ def references(resource: Resource) -> set[str]:
 
 def _step(resource: Resource) -> Step:
     if resource.external:
-        return Step(Op.DISCARD, resource)
+        return Step(Op.DISCARD_REPLACED if resource.delete else Op.DISCARD, resource)
     return Step(Op.DELETE_REPLACED if resource.delete else Op.DELETE, resource)

@@ -20,7 +20,7 @@ from sandbox.values import Value
 MARKS: Final = {
     Op.SAME: "  ", Op.CREATE: "+ ", Op.UPDATE: "~ ", Op.DELETE: "- ", Op.REPLACE: "+-", Op.CREATE_REPLACEMENT: "++",
     Op.DELETE_REPLACED: "--", Op.READ: "> ", Op.DISCARD: "< ", Op.IMPORT: "= ", Op.REFRESH: "~ ",
-    Op.IMPORT_REPLACEMENT: "=+", Op.READ_REPLACEMENT: ">+",
+    Op.IMPORT_REPLACEMENT: "=+", Op.READ_REPLACEMENT: ">+", Op.DISCARD_REPLACED: "<<",
 }  # fmt: skip
 _COLOURS: Final = {"+ ": 32, "++": 32, "~ ": 33, "+-": 35, "- ": 31, "--": 31, "= ": 36, "> ": 36}
 # doing, done, to do
@@ -35,11 +35,18 @@ _VERBS: Final = {
     Op.READ: ("reading", "read", "read"),
     Op.READ_REPLACEMENT: ("reading replacement", "read replacement", "read replacement"),
     Op.DISCARD: ("discarding", "discarded", "discard"),
+    Op.DISCARD_REPLACED: ("discarding original", "discarded original", "discard original"),
     Op.IMPORT: ("importing", "imported", "import"),
     Op.IMPORT_REPLACEMENT: ("importing replacement", "imported replacement", "import replacement"),
     Op.REFRESH: ("refreshing", "refreshed", "refresh"),
 }
-_PARTS: Final = {Op.CREATE_REPLACEMENT, Op.DELETE_REPLACED, Op.IMPORT_REPLACEMENT, Op.READ_REPLACEMENT}
+_PARTS: Final = {
+    Op.CREATE_REPLACEMENT,
+    Op.DELETE_REPLACED,
+    Op.DISCARD_REPLACED,
+    Op.IMPORT_REPLACEMENT,
+    Op.READ_REPLACEMENT,
+}
 UNCOUNTED: Final = _PARTS | {Op.READ}
 """What changes nothing, or is said by another step: not among the changes of a run."""
 _DOING: Final = {"update": "Updating", "destroy": "Destroying", "refresh": "Refreshing", "import": "Importing"}

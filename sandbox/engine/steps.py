@@ -35,6 +35,7 @@ class Op(StrEnum):
     READ = "read"
     READ_REPLACEMENT = "read-replacement"
     DISCARD = "discard"
+    DISCARD_REPLACED = "discard-replaced"
     IMPORT = "import"
     IMPORT_REPLACEMENT = "import-replacement"
     REFRESH = "refresh"
@@ -109,6 +110,7 @@ class Runner:
                 Op.DELETE: self._delete,
                 Op.DELETE_REPLACED: self._delete,
                 Op.DISCARD: self._delete,
+                Op.DISCARD_REPLACED: self._delete,
                 Op.READ: self._read,
                 Op.READ_REPLACEMENT: self._read,
                 Op.IMPORT: self._import,
@@ -249,7 +251,7 @@ class Runner:
     def _delete(self, step: Step) -> None:
         old = step.old
         assert old is not None
-        if old.protect and step.op is not Op.DELETE_REPLACED:
+        if old.protect and step.op not in (Op.DELETE_REPLACED, Op.DISCARD_REPLACED):
             raise ProviderError(
                 "cannot be deleted because it is protected; remove the `protect` flag in the program and run `up` first"
             )

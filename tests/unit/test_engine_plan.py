@@ -166,3 +166,14 @@ def test_own_resource_that_gives_way_to_anothers_is_replaced(bench: Bench) -> No
     bench.up()
     assert bench.cloud.ids("aws:s3/bucket:Bucket") == ["theirs"]
     assert bench.resource("b").external
+
+
+def test_anothers_resource_that_gives_way_to_an_own_one_is_replaced(bench: Bench) -> None:
+    """It is one step of the plan, and what is another's stays in the cloud."""
+    bench.cloud.things["aws:s3/bucket:Bucket", "theirs"] = {"bucket": "theirs"}
+    bench.program('Bucket.get("b", "theirs")\n')
+    bench.up()
+    _with(bench, "")
+    assert [key for key in _planned(bench) if key.endswith(" b")] == ["replace b"]
+    assert dict(bench.up().changes)["replace"] == 1
+    assert bench.cloud.ids("aws:s3/bucket:Bucket") == ["one", "theirs"]
