@@ -87,10 +87,18 @@ class Site:
 
 
 @pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox of its own: a night hears of every recording of the workspace, of other tests' too."""
+    with Sandbox(tmp_path_factory.mktemp("environments")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
 def site(
-    sandbox: Sandbox, project_at: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
+    alone: Sandbox, project_at: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    project, ids = project_at(), templates_with_rooms(sandbox, len(STACKS))
+    sandbox, shared = alone, project_at()
+    project, ids = replace(shared, env={**shared.env, **sandbox.env}), templates_with_rooms(sandbox, len(STACKS))
     templates = dict(zip(STACKS, ids, strict=True))
     for stack, id_ in templates.items():
         own = [

@@ -31,11 +31,12 @@ OURS_IS_A_FORK = OURS | {"fork": True}
 
 
 def pull_request(
-    action: str, *labels: str, repo: dict[str, Any] | None = OURS, label: str = "", state: str = ""
+    action: str, *labels: str, repo: dict[str, Any] | None = OURS, label: str = "", state: str = "", by: str = "ada"
 ) -> dict[str, Any]:
     """A context in which jobs of a pull request are judged; `repo` is where its branch lies, None once that is gone."""
     state = state or ("closed" if action == "closed" else "open")
-    request = {"number": 7, "state": state, "head": {"repo": repo}, "labels": [{"name": name} for name in labels]}
+    names = [{"name": name} for name in labels]
+    request = {"number": 7, "state": state, "user": {"login": by}, "head": {"repo": repo}, "labels": names}
     event = {"action": action, "number": 7, "pull_request": request, "label": {"name": label}}
     return {"github": {"event": event, "repository": "acme/recordings"}, "status": "success"}
 
@@ -232,6 +233,8 @@ def test_preview_is_the_forks_or_ours() -> None:
         context = pull_request("opened", repo=repo)
         ran = [name for name, content in workflow("preview")["jobs"].items() if holds(content.get("if"), context)]
         assert ran == [job]
+    context = pull_request("opened", by="dependabot[bot]")  # to whose jobs GitHub gives no secret and no identity
+    assert [name for name, job in workflow("preview")["jobs"].items() if holds(job.get("if"), context)] == ["fork"]
     closed = pull_request("labeled", label="other", state="closed")
     assert not any(holds(job.get("if"), closed) for job in workflow("preview")["jobs"].values())
 
