@@ -6,9 +6,11 @@ copied: which buckets are somebody's own, what was erased, what lies here alread
 
 from __future__ import annotations
 
+import http
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +21,7 @@ from recordings.backfill.mover import Books, Mover, NoBooks
 from recordings.backfill.moves import Found, Move
 from recordings.backfill.record import LEASE_SECONDS, Record
 from recordings.backfill.source import Source
-from recordings.backfill.wire import Wire
+from recordings.backfill.wire import FAILURES, Wire
 from recordings.catalog_entries import CatalogEntry, entry_of
 from recordings.hms import HmsClient
 from recordings.hosts import Hosts
@@ -29,7 +31,7 @@ from recordings.outputs import StackOutputs
 from recordings.paths import Home
 from recordings.retry import Attempts, RetryPolicy, Timing
 from recordings.stores import SignedUrl, Store
-from recordings.stores.landing import Landing, Target, open_landing
+from recordings.stores.landing import Landed, Landing, Target, open_landing
 from recordings.upload_settings import upload_of
 
 if TYPE_CHECKING:
@@ -128,16 +130,28 @@ class Workshop:
 
     def left(self, moves: Sequence[Move]) -> list[Move]:
         """Those that are not done: neither erased, nor here with their row."""
-        with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
-            return [move for move, is_done in zip(moves, pool.map(self._is_done, moves), strict=True) if not is_done]
+        with closing(Wire()) as wire, ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
+            done = pool.map(partial(self._is_done, wire), moves)
+            return [move for move, is_done in zip(moves, done, strict=True) if not is_done]
 
-    def _is_done(self, move: Move) -> bool:
+    def _is_done(self, wire: Wire, move: Move) -> bool:
         if self.books.is_erased(move):
             return True
-        landed = self.landing.look(Target(move.key, move.content_type, move.asset.id))
+        landed = self._landed(wire, Target(move.key, move.content_type, move.asset.id))
         if landed is None or landed.mark != move.asset.id:
             return False
         return not isinstance(self.books, CatalogBooks) or self.books.is_written(move)
+
+    def _landed(self, wire: Wire, target: Target) -> Landed | None:
+        """What is there. Whatever is no plain answer is asked again in full, with all its retries and errors."""
+        request = self.landing.glance(target)
+        with suppress(*FAILURES, KeyError, ValueError):
+            answer = wire.head(request.url, request.headers)
+            if answer.status == http.HTTPStatus.OK:
+                return self.landing.seen(answer.headers)
+            if answer.status == http.HTTPStatus.NOT_FOUND:
+                return None
+        return self.landing.look(target)
 
     def _presigned(self, asset_id: str) -> SignedUrl:
         answer = self.hms.presigned_url(asset_id, seconds=URL_SECONDS)

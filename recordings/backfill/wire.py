@@ -66,6 +66,12 @@ class Wire:
             exchange.begin()
             yield exchange
 
+    def head(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """HEAD. Raises FAILURES."""
+        with self._exchange(url) as (exchange, connection, target):
+            connection.request("HEAD", target, headers=dict(headers))
+            return exchange.end()
+
     @contextmanager
     def put(self, url: str, headers: Mapping[str, str], length: int) -> Iterator[Exchange]:
         """PUT `length` bytes, which are written inside the block, before `end`. Raises FAILURES."""

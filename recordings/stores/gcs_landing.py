@@ -45,6 +45,14 @@ class GcsLanding:
         """objects.get."""
         return self._look(target.key)
 
+    def glance(self, target: Target) -> Request:
+        """HEAD object."""
+        return self._request(target.key, {}, {}, method="HEAD")
+
+    def seen(self, headers: Mapping[str, str]) -> Landed:
+        """From the headers of HEAD object."""
+        return Landed(int(headers["content-length"]), self.said(headers), headers.get(f"x-goog-meta-{_MARK}"))
+
     def single(self, target: Target, size: int, checksum: int) -> Request:
         """PUT object, on condition of its generation."""
         headers = {"x-goog-if-generation-match": "0", "Content-Type": target.content_type}
@@ -99,9 +107,9 @@ class GcsLanding:
             return None
         return Landed(blob.size, CRC32C.value(blob.crc32c), (blob.metadata or {}).get(_MARK))
 
-    def _request(self, key: str, query: dict[str, str], headers: dict[str, str]) -> Request:
+    def _request(self, key: str, query: dict[str, str], headers: dict[str, str], method: str = "PUT") -> Request:
         url = self._gcs.url(key) + (f"?{urlencode(query)}" if query else "")
-        return Request("PUT", url, {**headers, "Authorization": self._gcs.authorization()})
+        return Request(method, url, {**headers, "Authorization": self._gcs.authorization()})
 
 
 def _place(target: Target) -> str:

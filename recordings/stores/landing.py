@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Request:
-    """A request to send with a body. URL and headers are secrets: they hold a signature or a token."""
+    """A request to send, a PUT with a body. URL and headers are secrets: they hold a signature or a token."""
 
     method: str
     url: str = field(repr=False)
@@ -73,6 +73,12 @@ class Landing(Protocol):
 
     def look(self, target: Target) -> Landed | None:
         """What lies at the target's key, None for nothing."""
+
+    def glance(self, target: Target) -> Request:
+        """The request that asks the same, whose answer `seen` reads; it costs a tenth of `look`."""
+
+    def seen(self, headers: Mapping[str, str]) -> Landed:
+        """What the answer 200 to a `glance` says (names in lower case)."""
 
     def single(self, target: Target, size: int, checksum: int) -> Request:
         """The request that makes the whole object, on condition that there is none."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 _CHECKSUM: Final = "x-amz-checksum-crc64nvme"
+_MODE: Final = "x-amz-checksum-mode"
 _MARK: Final = "recording-asset"
 _SECONDS: Final = 3600
 """How long a presigned request is good for: it is used at once."""
@@ -61,6 +62,16 @@ class S3Landing:
         whole = answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         checksum = CRC64NVME.value(answer.get("ChecksumCRC64NVME")) if whole else None
         return Landed(answer["ContentLength"], checksum, answer.get("Metadata", {}).get(_MARK))
+
+    def glance(self, target: Target) -> Request:
+        """HeadObject."""
+        return self._presigned(target, (), {_MODE: "ENABLED"}, {}, method="HEAD")
+
+    def seen(self, headers: Mapping[str, str]) -> Landed:
+        """From the headers of HeadObject."""
+        whole = headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
+        checksum = CRC64NVME.value(headers.get(_CHECKSUM)) if whole else None
+        return Landed(int(headers["content-length"]), checksum, headers.get(f"x-amz-meta-{_MARK}"))
 
     def single(self, target: Target, size: int, checksum: int) -> Request:
         """PutObject."""
@@ -137,12 +148,17 @@ class S3Landing:
         return self._s3.refusal(status, body, what)
 
     def _presigned(
-        self, target: Target, query: Sequence[tuple[str, str]], signed: dict[str, str], unsigned: dict[str, str]
+        self,
+        target: Target,
+        query: Sequence[tuple[str, str]],
+        signed: dict[str, str],
+        unsigned: dict[str, str],
+        method: str = "PUT",
     ) -> Request:
         url = self._s3.presigner.url(
-            target.key, seconds=_SECONDS, at=datetime.now(UTC), method="PUT", query=query, headers=signed
+            target.key, seconds=_SECONDS, at=datetime.now(UTC), method=method, query=query, headers=signed
         )
-        return Request("PUT", url, {**signed, **unsigned})
+        return Request(method, url, {**signed, **unsigned})
 
     def _what(self, operation: str, target: Target) -> str:
         return f"{operation} on s3://{self._s3.bucket}/{target.key} as operator"

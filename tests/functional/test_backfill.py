@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from recordings.backfill.wire import Wire
 from recordings.cli import app
 from recordings.stores.checksums import CRC32C, CRC64NVME
 from recordings.stores.gcs_operator import OperatorStore
+from recordings.stores.landing import Target, open_landing
 from sandbox.servers import Sandbox
 from tests.functional.backfill_stand import BackfillStand, Kept
 from tests.functional.clients import aws, eventually
@@ -89,6 +92,19 @@ def test_recordings_at_100ms_come_into_the_bucket(stand: BackfillStand) -> None:
     assert [info.key for info in stand.store.list(".recordings/")] == []
     assert list(stand.store.list_uploads()) == []
     assert "X-Amz" not in done.output
+
+
+def test_a_glance_tells_what_a_look_tells(stand: BackfillStand) -> None:
+    """Size, checksum and mark; and that there is nothing."""
+    kept = stand.keep(*LENGTHS)
+    landing = open_landing(stand.outputs, stand.store)
+    targets = [Target(each.key, "video/mp4", each.asset_id) for each in kept]
+    requests = [landing.glance(target) for target in targets]
+    with closing(Wire()) as wire:
+        assert {wire.head(request.url, request.headers).status for request in requests} == {404}
+        assert stand.run().exit_code == 0
+        answers = [wire.head(request.url, request.headers) for request in requests]
+    assert [landing.seen(answer.headers) for answer in answers] == [landing.look(target) for target in targets]
 
 
 def test_an_erased_recording_is_left_alone(s3_stand: BackfillStand) -> None:

@@ -264,6 +264,12 @@ class FakeLanding:
             return None
         return Landed(len(found[0]), CRC64NVME.update(memoryview(found[0]), 0), found[1] or None)
 
+    def glance(self, target: Target) -> Request:
+        return Request("HEAD", f"look {target.key}")
+
+    def seen(self, headers: Mapping[str, str]) -> Landed:
+        raise NotImplementedError
+
     def single(self, target: Target, size: int, checksum: int) -> Request:
         return Request("PUT", f"single {target.key} {target.mark} {checksum}")
 
