@@ -52,23 +52,20 @@ def database_url(environment: Mapping[str, str]) -> SecretStr:
     text = environment.get(VARIABLE, "").strip()
     if not text:
         raise ConfigurationError(f"{VARIABLE} is not set: give the database's connection string, {LEGAL}")
-    if "://" in text:
-        text = _libpq(text)
     try:
+        text = _libpq(text) if "://" in text else text
         conninfo_to_dict(text)
-    except psycopg.Error:
+    except (psycopg.Error, ValueError):  # bytes that are no UTF-8 are a ValueError too
         raise ConfigurationError(f"{VARIABLE} cannot be used: legal is {LEGAL}") from None
     return SecretStr(text)
 
 
 def _libpq(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        ambiguous = parts.netloc.count("@") > 1 or ("," not in parts.netloc and parts.port == 0)
-    except ValueError:
-        ambiguous = True
-    if ambiguous or parts.scheme not in ("postgres", "postgresql"):
-        raise ConfigurationError(f"{VARIABLE} cannot be used: legal is {LEGAL}")
+    """The URL without other clients' parameters. Raises ValueError."""
+    parts = urlsplit(url)
+    is_ambiguous = parts.netloc.count("@") > 1 or ("," not in parts.netloc and parts.port == 0)
+    if is_ambiguous or parts.scheme not in ("postgres", "postgresql"):
+        raise ValueError("no URL that libpq takes")
     kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in _FOREIGN]
     return urlunsplit(parts._replace(query=urlencode(kept)))
 

@@ -26,6 +26,9 @@ CANARY = "canary5ecret"
         "postgresql://u:canary5ecret@h/d?canary5ecret=1",
         "user=u password=canary5ecret nonsense",
         "postgresql://u:canary5ecret%zz@h/d",
+        "postgresql://u:canary5ecret%80@h/d",
+        "postgresql://u:canary5ecret\udc80@h/d",
+        "postgresql://u@h/d?options=canary5ecret\udc80",
     ],
 )
 def test_connection_string_that_cannot_be_used_is_not_quoted(text: str) -> None:
