@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 NODE_STAMP := $(VENV)/node/.installed
 PROVIDER ?= s3
 
-.PHONY: help install demo test lint workflows faults bench docs lock clean
+.PHONY: help install demo test lint workflows faults search bench docs lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ test: lint workflows $(NODE_STAMP) ## lint, types, workflows and all tests
 
 faults: $(STAMP) ## every fault as often as the list says (FAULTS_SEED repeats a run)
 	FAULTS=all $(BIN)/python -m pytest tests/faults tests/functional/test_canaries.py -n 2
+
+search: $(STAMP) ## the property tests with other, random examples each time
+	EXAMPLES=search $(BIN)/python -m pytest tests/unit tests/components -n 2
 
 bench: $(STAMP) ## print the figures that the README quotes
 	@$(BIN)/python -m sandbox.bench

@@ -19,9 +19,11 @@ os.environ.pop("AWS_PROFILE", None)
 os.environ["BOTO_DISABLE_CRT"] = "true"  # with it botocore signs as well, but writes parameters in another order
 os.environ.update(AWS_CONFIG_FILE=str(CLIENT_FILE), AWS_SHARED_CREDENTIALS_FILE=str(CLIENT_FILE))
 
-hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
-"""A busy machine is no failure: no test depends on how long an example takes."""
-hypothesis.settings.load_profile("suite")
+# A busy machine is no failure: no test depends on how long an example takes. The suite tries the same examples each
+# time, so that what makes it fail is a change; the search for new ones is asked for.
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=300, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "suite"))
 
 
 @pytest.fixture(scope="session", autouse=True)
