@@ -6,6 +6,7 @@ body off, or ends the run as SIGKILL does: from then on nothing is answered any 
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,6 +54,7 @@ class World:
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     memory_store: MemoryStore = field(default_factory=MemoryStore)
+    upload_numbers: Iterator[int] = field(default_factory=itertools.count)
     fault: Callable[[str, int], str | None] = lambda _name, _number: None
     tells_checksums: bool = True
     honours_conditions: bool = True
@@ -275,7 +277,7 @@ class FakeLanding:
 
     def begin(self, target: Target) -> str:
         def act() -> str:
-            upload_id = f"upload-{len(self._world.seen)}"
+            upload_id = f"upload-{next(self._world.upload_numbers)}"
             self._world.uploads[upload_id] = {}
             return upload_id
 
