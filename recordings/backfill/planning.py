@@ -10,7 +10,7 @@ import http
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -96,6 +96,7 @@ class Workshop:
 
     def __post_init__(self) -> None:
         self.landing: Landing = open_landing(self.outputs, self.store)
+        self._looking = Wire()
 
     def mover(self) -> Mover:
         """What moves recordings; use it as a context manager."""
@@ -130,23 +131,26 @@ class Workshop:
 
     def left(self, moves: Sequence[Move]) -> list[Move]:
         """Those that are not done: neither erased, nor here with their row."""
-        with closing(Wire()) as wire, ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
-            done = pool.map(partial(self._is_done, wire), moves)
-            return [move for move, is_done in zip(moves, done, strict=True) if not is_done]
+        with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
+            return [move for move, is_done in zip(moves, pool.map(self._is_done, moves), strict=True) if not is_done]
 
-    def _is_done(self, wire: Wire, move: Move) -> bool:
+    def close(self) -> None:
+        """Close the connections that `left` looks over; a mover has its own."""
+        self._looking.close()
+
+    def _is_done(self, move: Move) -> bool:
         if self.books.is_erased(move):
             return True
-        landed = self._landed(wire, Target(move.key, move.content_type, move.asset.id))
+        landed = self._landed(Target(move.key, move.content_type, move.asset.id))
         if landed is None or landed.mark != move.asset.id:
             return False
         return not isinstance(self.books, CatalogBooks) or self.books.is_written(move)
 
-    def _landed(self, wire: Wire, target: Target) -> Landed | None:
+    def _landed(self, target: Target) -> Landed | None:
         """What is there. Whatever is no plain answer is asked again in full, with all its retries and errors."""
         request = self.landing.glance(target)
         with suppress(*FAILURES, KeyError, ValueError):
-            answer = wire.head(request.url, request.headers)
+            answer = self._looking.head(request.url, request.headers)
             if answer.status == http.HTTPStatus.OK:
                 return self.landing.seen(answer.headers)
             if answer.status == http.HTTPStatus.NOT_FOUND:

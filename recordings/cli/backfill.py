@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -81,8 +81,7 @@ def open_workshop(loaded: StackOutputs, frame: Frame) -> Iterator[Workshop]:
     credentials = HmsCredentials.from_environment(os.environ)
     store = open_store(loaded, Identity.OPERATOR)
     memory = Memory.open(store, credentials)
-    with HmsClient(credentials) as hms:
-        workshop = Workshop(loaded, hms, store, memory)
+    with HmsClient(credentials) as hms, closing(Workshop(loaded, hms, store, memory)) as workshop:
         check_cloud(loaded, store)
         if not os.environ.get("DATABASE_URL", "").strip():
             frame.tell("DATABASE_URL is not set: no row is written, and no tombstone is looked for", style="yellow")

@@ -59,9 +59,7 @@ class S3Landing:
                 if code_of(error) in ("404", "NoSuchKey"):
                     return None
                 raise
-        whole = answer.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-        checksum = CRC64NVME.value(answer.get("ChecksumCRC64NVME")) if whole else None
-        return Landed(answer["ContentLength"], checksum, answer.get("Metadata", {}).get(_MARK))
+        return self.seen(answer["ResponseMetadata"]["HTTPHeaders"])
 
     def glance(self, target: Target) -> Request:
         """HeadObject."""
