@@ -8,28 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
-import pytest
 
-from sandbox.providers import load
-from sandbox.providers.base import Provider, ResourceState
+from sandbox.providers.base import Provider
 from sandbox.servers import Sandbox
-from sandbox.values import Properties
 
 BUCKET = "aws:s3/bucket:Bucket"
 USER = "aws:iam/user:User"
 USER_POLICY = "aws:iam/userPolicy:UserPolicy"
 KEY = "aws:iam/accessKey:AccessKey"
-
-
-@contextmanager
-def configured(sandbox: Sandbox) -> Iterator[Provider]:
-    """The provider, configured for the sandbox while the context lasts."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.env.items():
-            patch.setenv(name, value)
-        provider = load("aws")
-        provider.configure({"region": "us-east-1"})
-        yield provider
 
 
 @contextmanager
@@ -54,12 +40,3 @@ def existing(provider: Provider, type_: str, name_property: str) -> Iterator[str
     state = provider.create(type_, {name_property: name, "forceDestroy": True}, preview=False)
     yield name
     provider.delete(type_, state)
-
-
-def assert_same(provider: Provider, type_: str, state: ResourceState, inputs: Properties) -> None:
-    """A refresh finds the inputs and outputs that creation or update gave."""
-    found = provider.read(type_, state.id, state.inputs, state.outputs)
-    assert found is not None
-    assert found.id == state.id
-    assert not provider.diff(type_, found, inputs, []).changed
-    assert found.outputs == state.outputs

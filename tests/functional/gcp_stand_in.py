@@ -8,12 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from sandbox.providers import load
-from sandbox.providers.base import Provider, ResourceState
-from sandbox.servers import Sandbox
-from sandbox.values import Properties
+from sandbox.providers.base import Provider
 
 BUCKET = "gcp:storage/bucket:Bucket"
 MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
@@ -29,26 +24,6 @@ CONDITION = {
 def filled(value: Any, bucket: str, email: str) -> Any:
     """The value with the names put in."""
     return json.loads(json.dumps(value).replace("{bucket}", bucket).replace("{email}", email))
-
-
-def assert_same(provider: Provider, type_: str, state: ResourceState, inputs: Properties) -> None:
-    """A refresh finds the inputs and outputs that creation or update gave."""
-    found = provider.read(type_, state.id, state.inputs, state.outputs)
-    assert found is not None
-    assert found.id == state.id
-    assert not provider.diff(type_, found, inputs, []).changed
-    assert found.outputs == state.outputs
-
-
-@contextmanager
-def configured(sandbox: Sandbox) -> Iterator[Provider]:
-    """The provider, configured for the sandbox while the context lasts."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.env.items():
-            patch.setenv(name, value)
-        loaded = load("gcp")
-        loaded.configure({"region": "europe-west1"})
-        yield loaded
 
 
 @contextmanager

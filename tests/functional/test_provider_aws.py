@@ -13,7 +13,8 @@ import pytest
 from sandbox.providers.base import Provider
 from sandbox.servers import Sandbox
 from sandbox.values import Properties
-from tests.functional.aws_stand_in import BUCKET, KEY, USER, USER_POLICY, assert_same, configured, existing
+from tests.functional.aws_stand_in import BUCKET, KEY, USER, USER_POLICY, existing
+from tests.functional.stand_in import assert_same, configured
 
 CORS = "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration"
 VERSIONING = "aws:s3/bucketVersioning:BucketVersioning"
@@ -131,7 +132,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.fixture(scope="module")
 def provider(sandbox: Sandbox) -> Iterator[Provider]:
     """The provider under test."""
-    with configured(sandbox) as ready:
+    with configured(sandbox, "aws") as ready:
         yield ready
 
 

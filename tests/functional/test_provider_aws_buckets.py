@@ -11,7 +11,8 @@ import pytest
 from sandbox.providers.aws import bucket as bucket_module
 from sandbox.providers.base import Provider, ProviderError
 from sandbox.servers import Sandbox
-from tests.functional.aws_stand_in import BUCKET, assert_same, client, configured, existing
+from tests.functional.aws_stand_in import BUCKET, client, existing
+from tests.functional.stand_in import assert_same, configured
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,7 +25,7 @@ LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 @pytest.fixture(scope="module")
 def provider(sandbox: Sandbox) -> Iterator[Provider]:
     """The provider under test."""
-    with configured(sandbox) as ready:
+    with configured(sandbox, "aws") as ready:
         yield ready
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from sandbox.providers.base import Provider, ProviderError
 from sandbox.servers import Sandbox
-from tests.functional.aws_stand_in import KEY, USER, USER_POLICY, assert_same, client, configured, existing
+from tests.functional.aws_stand_in import KEY, USER, USER_POLICY, client, existing
+from tests.functional.stand_in import assert_same, configured
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -21,7 +22,7 @@ DOCUMENT = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action"
 @pytest.fixture(scope="module")
 def provider(sandbox: Sandbox) -> Iterator[Provider]:
     """The provider under test."""
-    with configured(sandbox) as ready:
+    with configured(sandbox, "aws") as ready:
         yield ready
 
 

@@ -20,12 +20,11 @@ from tests.functional.gcp_stand_in import (
     HMAC,
     JSON_KEY,
     MEMBER,
-    assert_same,
-    configured,
     filled,
     new_bucket,
     new_email,
 )
+from tests.functional.stand_in import assert_same, configured
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 @pytest.fixture(scope="module")
 def provider(sandbox: Sandbox) -> Iterator[Provider]:
-    with configured(sandbox) as provider:
+    with configured(sandbox, "gcp") as provider:
         yield provider
 
 

@@ -14,14 +14,8 @@ from sandbox.providers.base import Provider, ProviderError
 from sandbox.providers.gcp.bucket_member import BucketMember
 from sandbox.providers.gcp.cloud import Cloud
 from sandbox.servers import Sandbox
-from tests.functional.gcp_stand_in import (
-    BUCKET,
-    MEMBER,
-    assert_same,
-    configured,
-    new_bucket,
-    new_email,
-)
+from tests.functional.gcp_stand_in import BUCKET, MEMBER, new_bucket, new_email
+from tests.functional.stand_in import assert_same, configured
 
 if TYPE_CHECKING:
     from tests.functional.google_lab import Lab
@@ -31,7 +25,7 @@ KMS = "projects/p/locations/europe/keyRings/r/cryptoKeys/k"
 
 @pytest.fixture(scope="module")
 def provider(sandbox: Sandbox) -> Iterator[Provider]:
-    with configured(sandbox) as provider:
+    with configured(sandbox, "gcp") as provider:
         yield provider
 
 

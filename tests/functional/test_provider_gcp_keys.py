@@ -11,12 +11,8 @@ import pytest
 
 from sandbox.providers.base import Provider, ProviderError
 from sandbox.servers import Sandbox
-from tests.functional.gcp_stand_in import (
-    HMAC,
-    JSON_KEY,
-    configured,
-    new_email,
-)
+from tests.functional.gcp_stand_in import HMAC, JSON_KEY, new_email
+from tests.functional.stand_in import configured
 
 if TYPE_CHECKING:
     from tests.functional.google_lab import Lab
@@ -24,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def provider(sandbox: Sandbox) -> Iterator[Provider]:
-    with configured(sandbox) as provider:
+    with configured(sandbox, "gcp") as provider:
         yield provider
 
 
