@@ -17,8 +17,17 @@ from recordings.backfill.mover import Result
 from recordings.backfill.moves import Found, Move
 from recordings.backfill.planning import CatalogBooks, Workshop
 from recordings.backfill.run import Tally, as_json, by_day, move_all, reason, steps, survey
-from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
-from recordings.cli.text import escape, named
+from recordings.cli.frame import (
+    DryRunOption,
+    Frame,
+    JsonOption,
+    OutputsOption,
+    RoomOption,
+    StackOption,
+    load_outputs,
+    run,
+)
+from recordings.cli.text import escape
 from recordings.errors import CheckFailedError
 from recordings.extras import needs
 from recordings.guards import check_cloud
@@ -34,9 +43,7 @@ from recordings.stores import Identity, open_store
 def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    room: Annotated[
-        str | None, typer.Option(help="Only recordings of this room.", metavar="ID", callback=named)
-    ] = None,
+    room: RoomOption = None,
     not_from: Annotated[
         list[str] | None,
         typer.Option(metavar="BUCKET", help="A bucket of yours that 100ms' list names: leave alone what is there."),

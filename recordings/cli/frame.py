@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from recordings.cli.text import escape
+from recordings.cli.text import escape, named
 from recordings.errors import ConfigurationError, NotDueError, RecordingsError, RemoteError, UsageError
 from recordings.outages import told_to
 from recordings.outputs import StackOutputs
@@ -36,6 +36,7 @@ OutputsOption = Annotated[
     typer.Option("--outputs", help="File with the stack's outputs as JSON, `-` for standard input.", metavar="FILE|-"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+RoomOption = Annotated[str | None, typer.Option(help="Only recordings of this room.", metavar="ID", callback=named)]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the steps that would run, and run none.")]
 
 

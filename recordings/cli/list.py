@@ -8,19 +8,17 @@ import typer
 from rich.console import Console
 
 from recordings.catalog_entries import CatalogEntry
-from recordings.cli.frame import Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.frame import Frame, JsonOption, OutputsOption, RoomOption, StackOption, load_outputs, run
 from recordings.cli.source import open_rows
 from recordings.cli.tables import show_table
-from recordings.cli.text import escape, named
+from recordings.cli.text import escape
 from recordings.shown import length, moment, size
 
 
 def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    room: Annotated[
-        str | None, typer.Option(help="Only recordings of this room.", metavar="ID", callback=named)
-    ] = None,
+    room: RoomOption = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="How many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:

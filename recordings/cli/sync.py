@@ -12,7 +12,16 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from recordings.cli.frame import DryRunOption, Frame, JsonOption, OutputsOption, StackOption, load_outputs, run
+from recordings.cli.frame import (
+    DryRunOption,
+    Frame,
+    JsonOption,
+    OutputsOption,
+    RoomOption,
+    StackOption,
+    load_outputs,
+    run,
+)
 from recordings.cli.text import escape, named
 from recordings.durations import parse_duration
 from recordings.errors import UsageError
@@ -29,9 +38,7 @@ if TYPE_CHECKING:
 def command(
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    room: Annotated[
-        str | None, typer.Option(help="Only recordings of this room.", metavar="ID", callback=named)
-    ] = None,
+    room: RoomOption = None,
     since: Annotated[
         str | None,
         typer.Option(
