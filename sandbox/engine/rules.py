@@ -105,11 +105,12 @@ class Watch:
     def _refused(self, shown: Mapping[str, Any], opened: Mapping[str, Any]) -> Iterator[Finding]:
         if shown["op"] == "import":
             return  # nothing is changed by it; what is to be changed afterwards is a step of its own
-        found = self._shown.refused(shown, self.config)
-        further = self._opened.refused(opened, self.config)
+        self._shown.keep(shown)
+        self._opened.keep(opened)
+        found = self._shown.refused(self.config)
         yield from found
         if opened is not shown:
-            yield from _untold(found, further)
+            yield from _untold(found, self._opened.refused(self.config))
 
 
 @dataclass
@@ -126,13 +127,18 @@ class _Sight:
 
         return [finding for finding in evaluate(gather(self.steps, config, datetime.now(UTC))) if finding.decided]
 
-    def refused(self, entry: Mapping[str, Any], config: Mapping[str, str]) -> list[Finding]:
-        """What stops one step, which is looked at once."""
-        from policy.evaluation import refused
-        from policy.plans import facts_of, planned
+    def keep(self, entry: Mapping[str, Any]) -> None:
+        """Have a step among those that the next ones are judged with."""
+        from policy.plans import planned
 
         taken_over = [step for step in self.steps if step["urn"] == entry["urn"] and step["op"] == "import"]
         self._planned += planned([*taken_over, entry])
+
+    def refused(self, config: Mapping[str, str]) -> list[Finding]:
+        """What stops the step that was kept last."""
+        from policy.evaluation import refused
+        from policy.plans import facts_of
+
         return list(refused(self._planned[-1], facts_of(self._planned, config, datetime.now(UTC), complete=False)))
 
 
