@@ -25,16 +25,15 @@ from itertools import cycle
 from pathlib import Path
 from threading import Thread
 from typing import Final
-from urllib.parse import urlsplit
 
 import boto3
-import psycopg
 from pydantic import SecretStr
 
 from recordings.catalog import Catalog
 from recordings.catalog_entries import CatalogEntry
 from recordings.database import connect
 from recordings.migrate import migrations, run_migrations
+from sandbox.databases import temporary_database
 from sandbox.servers import Sandbox
 
 CONCURRENT: Final = 200
@@ -126,14 +125,8 @@ def _prepared(sandbox: Sandbox, objects: int) -> Iterator[tuple[str, str, list[s
         "endpointUrl": env["AWS_ENDPOINT_URL"],
         **{f"{who}{part}": key[name] for who in ("writer", "reader") for part, name in _PARTS.items()},
     }
-    with psycopg.connect(env["DATABASE_URL"], autocommit=True) as connection:
-        name = f"bench_web_{secrets.token_hex(4)}"
-        connection.execute(f"create database {name}".encode())
-        url = urlsplit(env["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-        try:
-            yield json.dumps(outputs), url, _rows(url, bucket, keys)
-        finally:
-            connection.execute(f"drop database {name} with (force)".encode())
+    with temporary_database(env["DATABASE_URL"], "bench_web") as url:
+        yield json.dumps(outputs), url, _rows(url, bucket, keys)
 
 
 _PARTS: Final = {"AccessKeyId": "id", "SecretAccessKey": "secret"}

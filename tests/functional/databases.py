@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from psycopg import sql
 from pydantic import SecretStr
 
 from recordings.database import connect
 from recordings.migrate import migrations, run_migrations
+from sandbox import databases
 from sandbox.servers import Sandbox
 
 
-@contextmanager
-def temporary_database(sandbox: Sandbox) -> Iterator[str]:
+def temporary_database(sandbox: Sandbox) -> AbstractContextManager[str]:
     """A new, empty database; dropped at the end, whoever is still connected."""
-    url, name = sandbox.env["DATABASE_URL"], f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        try:
-            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-        finally:
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    return databases.temporary_database(sandbox.env["DATABASE_URL"], "test")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pytest
 from sandbox.servers import Sandbox
 from sandbox.servers.supervisor import is_alive
 from tests.functional.clients import eventually
+from tests.functional.databases import temporary_database
 
 
 def postmaster(sandbox: Sandbox) -> int:
@@ -39,15 +40,11 @@ def test_database_url_is_of_the_owner_who_is_no_superuser(sandbox: Sandbox) -> N
 
 def test_new_tables_are_open_to_anon_as_in_older_projects(sandbox: Sandbox) -> None:
     """The default that a migration has to guard against is really there, in new databases too."""
-    with psycopg.connect(sandbox.env["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute("create database defaults")
-        parts = urlsplit(sandbox.env["DATABASE_URL"])
-        with psycopg.connect(urlunsplit(parts._replace(path="/defaults"))) as other:
-            other.execute("create table public.open_to_all (x int)")
-            for role in ("anon", "authenticated", "service_role"):
-                found = other.execute("select has_table_privilege(%s, 'public.open_to_all', 'select')", (role,))
-                assert found.fetchone() == (True,)
-        connection.execute("drop database defaults")
+    with temporary_database(sandbox) as url, psycopg.connect(url) as connection:
+        connection.execute("create table public.open_to_all (x int)")
+        for role in ("anon", "authenticated", "service_role"):
+            found = connection.execute("select has_table_privilege(%s, 'public.open_to_all', 'select')", (role,))
+            assert found.fetchone() == (True,)
 
 
 def test_wrong_or_no_password_is_refused(sandbox: Sandbox) -> None:
