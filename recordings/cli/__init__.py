@@ -6,8 +6,6 @@ only others need; the list in `--help` asks for all.
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -85,12 +83,6 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point of the console script.
-
-    Starting makes some 65,000 objects, which stay. To look through them for garbage again and again, and once more in
-    the end, takes nearly as long as all imports.
-    """
+    """Parse the arguments and run what they name; ends the process."""
     prepare_output()
-    gc.set_threshold(100_000)
-    atexit.register(gc.freeze)
     app()

@@ -58,7 +58,8 @@ class Connection:
     @cached_property
     def base_url(self) -> str:
         """What stands before a key, in the addressing style of the client: by path where no certificate covers more."""
-        scheme, _, host = self.client.meta.endpoint_url.partition("://")
+        address = self._endpoint_url or self.client.meta.endpoint_url  # a client takes long to make
+        scheme, _, host = address.rstrip("/").partition("://")
         return f"{scheme}://{host}/{self._bucket}" if self._by_path else f"{scheme}://{self._bucket}.{host}"
 
     @property

@@ -67,7 +67,7 @@ def test_command_looks_for_no_garbage_in_what_it_imports() -> None:
     """Neither while it starts nor, all set aside, when it ends: there Python looks three times by itself."""
     code = (
         "import atexit, gc, sys\n"
-        "from recordings.cli import main\n"
+        "from recordings.__main__ import main\n"
         "atexit.register(lambda: print(len(gc.get_objects()), looks.count('start')))\n"  # runs last: it was there first
         "looks = []\n"
         "gc.callbacks.append(lambda phase, _: looks.append(phase))\n"

@@ -285,6 +285,16 @@ def test_open_store_refuses_a_provider_without_adapter() -> None:
         open_store(outputs(storageProvider="tape"), Identity.READER)
 
 
+@pytest.mark.parametrize("bucket", ["plain-bucket", "dotted.bucket"])
+@pytest.mark.parametrize("endpoint", [None, "https://127.0.0.1:9000", "https://s3.example.com/"])
+def test_plain_url_is_where_the_client_asks(endpoint: str | None, bucket: str) -> None:
+    """It is made without a client where the outputs name an address: both lead to the same place."""
+    wire = Wire(Reply(200))
+    store = store_on(wire, bucketName=bucket, **({"endpointUrl": endpoint} if endpoint else {}))
+    store.delete("a")
+    assert wire.requests[0].url == store.url("a")
+
+
 def unanswered(request: AWSPreparedRequest) -> Reply:
     raise ConnectTimeoutError(endpoint_url=request.url)
 
