@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from recordings.backfill.mover import Mover, Outcome, Result
@@ -88,10 +90,17 @@ def move_all(mover: Mover, moves: Sequence[Move], ended: Callable[[Outcome], Non
 
 def _in_time(futures: Sequence[Future[Outcome]]) -> Iterator[Future[Outcome]]:
     """As they end; waits in slices, so that Ctrl-C is heard."""
-    left = set(futures)
-    while left:
-        done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
-        yield from done
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(ended.put)
+    for _ in futures:
+        yield _next(ended)
+
+
+def _next(ended: SimpleQueue[Future[Outcome]]) -> Future[Outcome]:
+    while True:
+        with suppress(Empty):
+            return ended.get(timeout=0.5)
 
 
 def by_day(moves: Sequence[Move], today: date) -> list[Day]:
