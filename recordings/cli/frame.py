@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from recordings.cli.text import escape, named
+from recordings.cli.text import escape, named, visible
 from recordings.errors import ConfigurationError, NotDueError, RecordingsError, RemoteError, UsageError
 from recordings.outages import told_to
 from recordings.outputs import StackOutputs
@@ -43,7 +43,7 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the steps t
 @lru_cache(maxsize=4)
 def _console(stream: Any) -> Console:
     """One for each stream, so that a line does not tear the bar or table that is being drawn there."""
-    return Console(file=stream, highlight=False, soft_wrap=True)
+    return Console(file=stream, highlight=False, emoji=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,10 @@ class Frame:
 
     def tell(self, line: str, *, style: str | None = None) -> None:
         """Print one plain line of the story; colour shows only on a terminal."""
-        self.story.print(escape(line), style=style)
+        if self.story.is_terminal:
+            self.story.print(escape(line), style=style)
+        else:  # the same, without what composing it for a terminal takes
+            self.story.file.write(f"{visible(line)}\n")
 
     def result(self, data: dict[str, Any], show: Callable[[Console], None]) -> None:
         """Print the result: `data` as one JSON object with --json, else what `show` prints."""

@@ -16,8 +16,13 @@ _ACTS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e
 
 
 def escape(text: str) -> str:
-    """`text` as it is under rich's markup, with what a terminal would obey spelled out: `\\x1b`."""
-    return markup.escape(_ACTS.sub(_spelled, text))
+    """`visible` text as it is under rich's markup."""
+    return markup.escape(visible(text))
+
+
+def visible(text: str) -> str:
+    """`text` with what a terminal would obey spelled out: `\\x1b`."""
+    return _ACTS.sub(_spelled, text)
 
 
 def prepare_output() -> None:

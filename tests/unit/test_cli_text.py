@@ -16,11 +16,19 @@ from typer.testing import CliRunner
 
 from recordings.catalog_entries import CatalogEntry
 from recordings.cli import app
-from recordings.cli.frame import Frame
+from recordings.cli.frame import Frame, _console
 from recordings.cli.list import _show
 from recordings.cli.text import escape
 
 ID = "6b0363cca98d0e038910f5ec"
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """So it says."""
+        return True
 
 
 def shown(text: str, width: int = 500) -> str:
@@ -48,6 +56,24 @@ def test_story_has_nothing_to_obey(capsys: pytest.CaptureFixture[str]) -> None:
     """Also what a command tells on its way."""
     Frame(story=Console(file=sys.stderr)).tell("room \x1b]0;owned\x07")
     assert "\x1b" not in capsys.readouterr().err
+
+
+@given(st.text(st.characters(exclude_characters="\t")))
+def test_story_is_the_same_without_a_terminal(text: str) -> None:
+    """Line for line, whether a terminal composes it or a file only takes it; nothing turns into a picture."""
+    terminal, file = Terminal(), io.StringIO()
+    for out in (terminal, file):
+        Frame(story=_console(out)).tell(text)
+    assert terminal.getvalue() == file.getvalue()
+
+
+def test_object_key_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    """`:warning:` is a name like any other."""
+    frame = Frame()
+    frame.tell("moved a:warning:b.mp4")
+    frame.result({}, lambda out: out.print("a:warning:b.mp4"))
+    captured = capsys.readouterr()
+    assert (captured.err, captured.out) == ("moved a:warning:b.mp4\n", "a:warning:b.mp4\n")
 
 
 @pytest.mark.parametrize("width", [72, 80, 200])
