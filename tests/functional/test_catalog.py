@@ -228,13 +228,13 @@ def test_busy_database_makes_callers_queue_and_not_fail(database: str) -> None:
     """Behind one connection that is busy for far longer than the time in which a database must give one."""
 
     async def story() -> None:
-        async with AsyncCatalog.open(SecretStr(database), size=1, wait=0.1) as catalog:
+        async with AsyncCatalog.open(SecretStr(database), size=1, wait=0.5) as catalog:
             assert await catalog.find("a") is None
             with connect(SecretStr(database)) as other, other.transaction():
                 other.execute(b"lock table public.meeting_recordings in access exclusive mode")
                 asked = [asyncio.create_task(catalog.page()) for _ in range(20)]
                 asked_one = [asyncio.create_task(catalog.find(str(number))) for number in range(20)]
-                done, _ = await asyncio.wait([*asked, *asked_one], timeout=0.5, return_when=asyncio.FIRST_EXCEPTION)
+                done, _ = await asyncio.wait([*asked, *asked_one], timeout=1.5, return_when=asyncio.FIRST_EXCEPTION)
                 assert not done
             assert {page.next for page in await asyncio.gather(*asked)} == {None}
             assert await asyncio.gather(*asked_one) == [None] * 20

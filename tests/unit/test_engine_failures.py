@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -242,13 +242,18 @@ def test_what_was_there_before_a_killed_run_is_not_taken_over(bench: Bench, made
 def test_interrupt_stops_cleanly(bench: Bench) -> None:
     """Ctrl-C lets what runs finish, starts nothing more, and leaves nothing pending."""
 
+    heard = threading.Event()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.set()
+        signal.default_int_handler(number, frame)
+
     def interrupt(verb: str, type_: str, id_: str) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.2)
+        assert heard.wait(30)
 
     bench.cloud.fail = interrupt
-    # a command line that ran in this process before may have left its own
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, hear)
     try:
         with pytest.raises(CancelledError):
             bench.up()
