@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -76,3 +77,21 @@ def test_command_ends_with_what_stands_for_it(python: Sequence[str]) -> None:
         pids = [int(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGKILL)
     eventually(lambda: not any(map(is_alive, pids)))
+
+
+def test_command_that_ends_while_its_client_does_is_nobody_elses_end(python: Sequence[str]) -> None:
+    """The server sees both at once, as it does on a busy machine, and serves on."""
+    code = "import os, time; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
+    with subprocess.Popen([*python, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        command, server = map(int, process.stdout.readline().split())
+        os.kill(server, signal.SIGSTOP)
+        try:
+            os.kill(command, signal.SIGKILL)
+            eventually(lambda: not is_alive(command))
+            process.kill()
+            process.wait()
+        finally:
+            os.kill(server, signal.SIGCONT)
+    done = subprocess.run([*python, "-c", "print('served')"], capture_output=True, text=True)
+    assert done.stdout == "served\n"

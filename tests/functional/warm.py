@@ -140,12 +140,14 @@ class Server:
 
     def run(self) -> None:
         while True:
-            for key, _ in self._waiting.select():
+            # new orders last: whoever killed a command and starts another finds nothing of the first at work
+            for key, _ in sorted(self._waiting.select(), key=lambda seen: seen[0].fileobj is self._listener):
                 if key.data is None:
                     for pid in self._running:
                         os.killpg(pid, signal.SIGKILL)
                     return
-                key.data()
+                if self._waiting.get_map().get(key.fd) is key:  # else what came before it here has dealt with it
+                    key.data()
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
