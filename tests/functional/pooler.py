@@ -8,13 +8,15 @@ Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedIOBase
+from queue import SimpleQueue
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import psycopg
@@ -24,7 +26,8 @@ _REPORTED = ("server_version", "client_encoding", "standard_conforming_strings",
 _ANSWERED = b"QFS"
 """Messages that a ReadyForQuery answers: Query, FunctionCall, Sync."""
 
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Server = tuple[socket.socket, BufferedIOBase]
+"""A connection to Postgres, and its buffered end to read from."""
 
 
 @contextmanager
@@ -32,85 +35,112 @@ def pooler(database_url: str, *, servers: int = 2) -> Iterator[int]:
     """Serve on a port of the loopback interface, with that many server connections for everybody; gives the port."""
     with ExitStack() as stack:
         opened = [stack.enter_context(psycopg.connect(database_url, sslmode="disable")) for _ in range(servers)]
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        loop = asyncio.new_event_loop()
-        stop = asyncio.Event()
-        thread = threading.Thread(target=loop.run_until_complete, args=(_serve(listener, opened, stop),))
+        pool = stack.enter_context(_Pooler(_greeting(opened[0])))
+        for connection in opened:  # libpq has logged in; from here on its socket is ours
+            server = stack.enter_context(socket.socket(fileno=os.dup(connection.fileno())))
+            server.setblocking(True)
+            pool.idle.put((server, stack.enter_context(server.makefile("rb"))))
+        thread = threading.Thread(target=pool.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield pool.server_address[1]
         finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join(20)
-            loop.close()
+            pool.shutdown()
+            thread.join()
+            pool.cut_off()
+            pool.server_close()
 
 
-async def _serve(listener: socket.socket, opened: Sequence[psycopg.Connection[Any]], stop: asyncio.Event) -> None:
-    reported = {name: opened[0].info.parameter_status(name) or "" for name in _REPORTED}
-    greeting = _message(b"R", struct.pack("!i", 0))
-    greeting += b"".join(_message(b"S", f"{name}\0{value}\0".encode()) for name, value in reported.items())
-    greeting += _message(b"K", struct.pack("!ii", 1, 1)) + _message(b"Z", b"I")
-    idle: asyncio.Queue[Stream] = asyncio.Queue()
-    for connection in opened:  # libpq has logged in; from here on its socket is ours
-        idle.put_nowait(await asyncio.open_connection(sock=socket.socket(fileno=os.dup(connection.fileno()))))
+class _Pooler(ThreadingTCPServer):
+    """A thread for each client. `server_close` waits for all of them, so that nothing of theirs stays open."""
 
-    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            await _greet(reader, writer, greeting)
-            while await _transaction(reader, writer, idle):
+    request_queue_size = 128
+
+    def __init__(self, greeting: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Client)
+        self.greeting = greeting
+        self.idle: SimpleQueue[Server] = SimpleQueue()
+        self.clients: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        client, address = super().get_request()
+        self.clients.add(client)
+        return client, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self.clients.discard(request)
+        super().shutdown_request(request)
+
+    def cut_off(self) -> None:
+        """Whoever is still connected hears the end."""
+        for client in list(self.clients):
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+
+class _Client(StreamRequestHandler):
+    """One client, until it says goodbye or is gone."""
+
+    server: _Pooler
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        with suppress(EOFError, ConnectionError):
+            self._greet()
+            while self._transaction():
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
 
-    async with await asyncio.start_server(client, sock=listener):
-        await stop.wait()
-    while not idle.empty():
-        idle.get_nowait()[1].close()
-
-
-async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes) -> None:
-    while True:
-        length, code = struct.unpack("!ii", await reader.readexactly(8))
-        await reader.readexactly(length - 8)
-        if code not in (_SSL, _GSS):
-            writer.write(greeting)
-            return
-        writer.write(b"N")
-
-
-async def _transaction(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle: asyncio.Queue[Stream]) -> bool:
-    """Carry messages both ways until a transaction is over; gives False once the client says goodbye."""
-    kind, message = await _read(reader)
-    if kind == b"X":
-        return False
-    server = await idle.get()
-    try:
+    def _greet(self) -> None:
         while True:
-            server[1].write(message)
-            if kind in _ANSWERED:
-                state = await _answer(server[0], writer)
-                if state == b"I":
+            length, code = struct.unpack("!ii", _exactly(self.rfile, 8))
+            _exactly(self.rfile, length - 8)
+            if code not in (_SSL, _GSS):
+                self.wfile.write(self.server.greeting)
+                return
+            self.wfile.write(b"N")
+
+    def _transaction(self) -> bool:
+        """Carry messages both ways until a transaction is over; gives False once the client says goodbye."""
+        kind, message = _read(self.rfile)
+        if kind == b"X":
+            return False
+        server = self.server.idle.get()
+        try:
+            while True:
+                server[0].sendall(message)
+                if kind in _ANSWERED and self._answer(server[1]) == b"I":
                     return True
-            kind, message = await _read(reader)
-    finally:
-        idle.put_nowait(server)
+                kind, message = _read(self.rfile)
+        finally:
+            self.server.idle.put(server)
+
+    def _answer(self, server: BufferedIOBase) -> bytes:
+        """Carry an answer to the client; gives the state of the transaction after it."""
+        while True:
+            kind, message = _read(server)
+            self.wfile.write(message)
+            if kind == b"Z":
+                return message[-1:]
 
 
-async def _answer(server: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Carry an answer to the client; gives the state of the transaction after it."""
-    while True:
-        kind, message = await _read(server)
-        writer.write(message)
-        if kind == b"Z":
-            return message[-1:]
+def _greeting(connection: psycopg.Connection[Any]) -> bytes:
+    """What a client is told that has logged in."""
+    reported = {name: connection.info.parameter_status(name) or "" for name in _REPORTED}
+    told = _message(b"R", struct.pack("!i", 0))
+    told += b"".join(_message(b"S", f"{name}\0{value}\0".encode()) for name, value in reported.items())
+    return told + _message(b"K", struct.pack("!ii", 1, 1)) + _message(b"Z", b"I")
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    head = await reader.readexactly(5)
-    return head[:1], head + await reader.readexactly(struct.unpack("!i", head[1:])[0] - 4)
+def _read(stream: BufferedIOBase) -> tuple[bytes, bytes]:
+    head = _exactly(stream, 5)
+    return head[:1], head + _exactly(stream, struct.unpack("!i", head[1:])[0] - 4)
+
+
+def _exactly(stream: BufferedIOBase, size: int) -> bytes:
+    found = stream.read(size)
+    if len(found) < size:
+        raise EOFError
+    return found
 
 
 def _message(kind: bytes, body: bytes) -> bytes:

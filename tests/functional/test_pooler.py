@@ -84,21 +84,22 @@ def pgbouncer(database_url: str, tmp_path: Path) -> Iterator[str]:
     if PGBOUNCER is None:
         pytest.skip("not run: there is no pgbouncer on this machine (Debian package pgbouncer)")
     parts = urlsplit(database_url)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (tmp_path / "users").write_text(f'"postgres" "{parts.password}"\n')
-    (tmp_path / "pgbouncer.ini").write_text(
-        f"[databases]\n* = host=127.0.0.1 port={parts.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {tmp_path / 'users'}\n"
-        "pool_mode = transaction\ndefault_pool_size = 2\nserver_reset_query_always = 0\n"
-    )
-    with subprocess.Popen(unprivileged([PGBOUNCER, "-q", str(tmp_path / "pgbouncer.ini")])) as process:
-        try:
-            eventually(lambda: process.poll() is not None or answers(port))
-            yield through(database_url, port)
-        finally:
-            process.terminate()
+    with socket.socket() as held:  # bound without listening: nobody else is given the port, and pgbouncer can have it
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        (tmp_path / "users").write_text(f'"postgres" "{parts.password}"\n')
+        (tmp_path / "pgbouncer.ini").write_text(
+            f"[databases]\n* = host=127.0.0.1 port={parts.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {tmp_path / 'users'}\n"
+            "pool_mode = transaction\ndefault_pool_size = 2\nserver_reset_query_always = 0\n"
+        )
+        with subprocess.Popen(unprivileged([PGBOUNCER, "-q", str(tmp_path / "pgbouncer.ini")])) as process:
+            try:
+                eventually(lambda: process.poll() is not None or answers(port))
+                yield through(database_url, port)
+            finally:
+                process.terminate()
 
 
 def answers(port: int) -> bool:
