@@ -14,6 +14,8 @@ from typing import Final, NoReturn
 
 import typer
 
+from sandbox.usage import Group
+
 _ENGINE: Final = {"preview", "up", "refresh", "destroy", "import", "stack", "state", "config"}
 _GROUPS: Final = {"stack", "state", "config"}
 _NAME: Final = "python -m sandbox"
@@ -32,6 +34,7 @@ def main() -> None:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        cls=Group,
     )
     if chosen in _ENGINE:
         _run_engine(app, chosen, arguments)

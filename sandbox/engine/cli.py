@@ -43,8 +43,9 @@ from sandbox.engine.options import (
 )
 from sandbox.engine.stack import Place, Stack
 from sandbox.engine.stack_cli import stacks, states
+from sandbox.usage import Group
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, cls=Group)
 app.add_typer(stacks, name="stack")
 app.add_typer(states, name="state")
 app.add_typer(configuration, name="config")
@@ -67,7 +68,7 @@ class _Way:
     def go(self, where: Place, preview: Operation, operation: Operation, *, first: Operation | None = None) -> Stack:
         """Lock, resolve what a killed run left, preview, ask, do. Raises EngineError."""
         if not self.preview_only:
-            check_can_ask(yes=self.yes or self.skip_preview, non_interactive=self.non_interactive)
+            check_can_ask(self.name, yes=self.yes or self.skip_preview, non_interactive=self.non_interactive)
         with where.backend.lock(where.stack):
             opened = where.open(with_program=self.name == "update")
             show = self.look.show(opened, self.name)
@@ -80,11 +81,7 @@ class _Way:
             if not self.skip_preview or self.preview_only:
                 run(ahead, lambda: preview(opened, ahead))
             if not self.preview_only:
-                confirm(
-                    f"Do you want to perform this {self.name}?",
-                    yes=self.yes or self.skip_preview,
-                    non_interactive=self.non_interactive,
-                )
+                confirm(f"Do you want to perform this {self.name}?", yes=self.yes or self.skip_preview)
                 run(show, lambda: operation(opened, show))
             # after the operation, as `pulumi` has it
             expect_none(show, wanted=self.no_changes)
@@ -206,16 +203,12 @@ def import_resource(
 ) -> None:
     """Take a resource that exists into the state. Declare it in the program too, or the next `up` deletes it."""
     with errors():
-        check_can_ask(yes=yes or skip_preview, non_interactive=non_interactive)
+        check_can_ask("import", yes=yes or skip_preview, non_interactive=non_interactive)
         where = operable(cwd, stack, state)
         goal = Goal(type_, name, custom=True, parent=parent, provider=provider, protect=protect, import_id=id_)
         with where.backend.lock(where.stack):
             opened = where.open(with_program=False)
             show = Look(as_json, color=color, suppress_outputs=suppress_outputs).show(opened, "import")
-            confirm(
-                f"Do you want to import {type_} {id_!r} as {name!r}?",
-                yes=yes or skip_preview,
-                non_interactive=non_interactive,
-            )
+            confirm(f"Do you want to import {type_} {id_!r} as {name!r}?", yes=yes or skip_preview)
             run(show, lambda: operations.recover(opened, show))
             run(show, lambda: operations.adopt(opened, show, goal))

@@ -1,8 +1,9 @@
 """What can go wrong in the engine, and the exit code that each ends the command with.
 
     EngineError                     exit code, as `pulumi` v3.260 has them
-    ├── UsageError                      2      command line, project file or configuration cannot be used
-    │   └── UnsupportedError            2      something that Pulumi has and this engine has not
+    ├── UsageError                      1      command line, project file or configuration cannot be used
+    │   ├── UnconfirmedError            2      nobody can be asked, and nothing says that asking is not wanted
+    │   └── UnsupportedError            1      something that Pulumi has and this engine has not
     ├── DeploymentError                 1      an operation failed; what was done is in the state
     ├── LockedError                     1      another run has the stack
     ├── StateError                      1      the state file cannot be used
@@ -26,6 +27,10 @@ class EngineError(Exception):
 
 class UsageError(EngineError):
     """The command line, the project file or the configuration cannot be used; nothing was changed."""
+
+
+class UnconfirmedError(UsageError):
+    """There is nobody to ask whether to go on, and no `--yes`."""
 
     exit_code = 2
 

@@ -11,13 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, TextIO
+from typing import Annotated, Final, TextIO
 
 import typer
 
 from sandbox.engine import guard
 from sandbox.engine.display import Display
-from sandbox.engine.errors import CancelledError, ChangesError, EngineError, StackNotFoundError, UsageError
+from sandbox.engine.errors import (
+    CancelledError,
+    ChangesError,
+    EngineError,
+    StackNotFoundError,
+    UnconfirmedError,
+    UsageError,
+)
 from sandbox.engine.run import Show
 from sandbox.engine.stack import Place, Stack
 
@@ -53,6 +60,13 @@ class Color(StrEnum):
 Colored = Annotated[Color, typer.Option("--color", help="When to colour.")]
 
 Operation = Callable[[Stack, Show], None]
+
+_SKIPPED: Final = "--yes or --skip-preview"
+_UNASKED: Final[dict[str, tuple[str, type[UsageError]]]] = {
+    **dict.fromkeys(("update", "destroy", "import"), (_SKIPPED, UnconfirmedError)),
+    "refresh": (_SKIPPED, UsageError),
+}
+"""What lets a command go on unasked, and what it ends with else: `pulumi` v3.260 tells `refresh` from the others."""
 
 
 def place(cwd: Path, stack: str | None, state: Path | None) -> Place:
@@ -107,20 +121,19 @@ def run(show: Show, operation: Callable[[], None]) -> None:
         raise
 
 
-def confirm(question: str, *, yes: bool, non_interactive: bool) -> None:
-    """Ask. Raises UsageError where nobody can be asked, CancelledError on a no."""
-    if yes:
-        return
-    check_can_ask(yes=yes, non_interactive=non_interactive)
-    if not typer.confirm(question):
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, after `check_can_ask`. Raises CancelledError on a no."""
+    if not yes and not typer.confirm(question):
         raise CancelledError("declined; nothing was changed")
 
 
-def check_can_ask(*, yes: bool, non_interactive: bool) -> None:
+def check_can_ask(command: str, *, yes: bool, non_interactive: bool) -> None:
     """Raise UsageError if nobody can be asked and nothing says that asking is not wanted."""
     interactive = sys.stdin.isatty() and sys.stdout.isatty() and not non_interactive
-    if not yes and not interactive:
-        raise UsageError("--yes or --skip-preview must be passed in to proceed when running in non-interactive mode")
+    if yes or interactive:
+        return
+    ways, kind = _UNASKED.get(command, ("--yes", UsageError))
+    raise kind(f"{ways} must be passed in to proceed when running in non-interactive mode")
 
 
 def expect_none(show: Show, *, wanted: bool) -> None:

@@ -24,6 +24,7 @@ from sandbox.engine.options import (
     StackName,
     State,
     Yes,
+    check_can_ask,
     confirm,
     errors,
     place,
@@ -89,15 +90,18 @@ def list_stacks(
 
 @stacks.command("init")
 def init(
-    name: Name,
+    name: Annotated[str | None, typer.Argument(help="The stack; else as --stack.")] = None,
     cwd: Cwd = Path(),
+    stack: Annotated[str | None, typer.Option("--stack", "-s", help="The stack.")] = None,
     state: State = None,
     non_interactive: NonInteractive = False,
     color: Colored = Color.AUTO,
 ) -> None:
     """Make an empty stack with a secrets manager of its own, and select it."""
     with errors():
-        where = place(cwd, name, state)
+        if (name is None) == (stack is None):
+            raise UsageError("name the stack to be made, as an argument or by --stack, not both")
+        where = place(cwd, name or stack, state)
         with where.backend.lock(where.stack):
             opened = where.open(with_program=False)
             if opened.exists:
@@ -148,9 +152,8 @@ def remove(
                     f"'{where.stack}' still has resources; removal rejected. Run `destroy` first; "
                     "--force forgets them and leaves them in the cloud"
                 )
-            confirm(
-                f"This will permanently remove the '{where.stack}' stack!", yes=yes, non_interactive=non_interactive
-            )
+            check_can_ask("stack rm", yes=yes, non_interactive=non_interactive)
+            confirm(f"This will permanently remove the '{where.stack}' stack!", yes=yes)
             where.backend.remove(where.stack)
             if not preserve_config:
                 where.project.stack_file(where.stack).unlink(missing_ok=True)
@@ -181,7 +184,8 @@ def unprotect(
             opened = where.open(with_program=False)
             if not opened.exists:
                 raise StackNotFoundError(f"no stack named '{where.stack}' found; there are {where.backend.stacks()}")
-            confirm(f"This will unprotect every resource of '{where.stack}'!", yes=yes, non_interactive=non_interactive)
+            check_can_ask("state unprotect", yes=yes, non_interactive=non_interactive)
+            confirm(f"This will unprotect every resource of '{where.stack}'!", yes=yes)
             for resource in opened.checkpoint.resources:
                 resource.protect = False
             opened.save(opened.checkpoint)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from sandbox.servers import Sandbox
+from tests.unit.engine_exit_codes import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted((ROOT / "tests" / "data" / "programs").iterdir())
@@ -44,7 +45,9 @@ class Engine:
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the engine; with `check` it must succeed."""
         command = [*self.command, *arguments, "--stack", self.stack, "--cwd", str(self.project)]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+        )
         assert not check or done.returncode == 0, (
             f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         )
@@ -174,6 +177,21 @@ def test_both_engines_do_the_same(program: Path, engine: Make, tmp_path: Path) -
         assert embedded == real, f"state after step {step}"
     _side_by_side(engines, "destroy", "--yes", "--skip-preview")
     assert [each.checkpoint() for each in engines] == [[], []]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_real_one_ends_with_the_exit_codes_that_the_embedded_one_is_held_to(
+    case: Case, engine: Make, tmp_path: Path
+) -> None:
+    """What `tests/unit/test_engine_command_line.py` asks of the embedded engine is what the real one does."""
+    project = tmp_path / "project"
+    project.mkdir()
+    Case("", 0).prepare(project)
+    real = engine("real", project, "dev")
+    real.run("config", "set", "size", "1")
+    case.prepare(project)
+    there = replace(real, stack=case.stack)
+    assert there.run(*case.line.split(), check=False).returncode == case.code
 
 
 def _assert_same_plan(engines: list[Engine], step: int) -> None:

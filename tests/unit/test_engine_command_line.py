@@ -17,6 +17,7 @@ from sandbox.__main__ import arranged
 from sandbox.engine import run
 from sandbox.engine.cli import app
 from sandbox.engine.options import Color, Look
+from tests.unit.engine_exit_codes import CASES, Case
 from tests.unit.engine_kit import Bench
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,8 +62,24 @@ def test_every_command_takes_the_options_of_a_ci_job() -> None:
 def test_option_that_this_engine_has_not_is_refused_by_name(option: str) -> None:
     """Rather than ignored."""
     done = CliRunner().invoke(app, ["preview", option, "x"])
-    assert done.exit_code == 2
+    assert done.exit_code == 1
     assert option in done.output
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_exit_code_is_that_of_pulumi(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that tells a stack that is not there from a refusal need not know which engine runs."""
+    bench = Bench(tmp_path)
+    for name, value in {**bench.environ, "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri()}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(line: str, stack: str) -> int:
+        return CliRunner().invoke(app, [*line.split(), "--stack", stack, "--cwd", str(tmp_path)]).exit_code
+
+    Case("", 0).prepare(tmp_path)
+    assert run("stack init", "dev") == run("config set size 1", "dev") == 0
+    case.prepare(tmp_path)
+    assert run(case.line, case.stack) == case.code
 
 
 @pytest.mark.parametrize("command", ["refresh", "destroy"])
@@ -113,7 +130,7 @@ def test_newcomer_is_told_to_start_the_sandbox(command: str, tmp_path: Path) -> 
         text=True,
         timeout=60,
     )
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "python -m sandbox start" in done.stderr
     assert "python -m sandbox env" in done.stderr
     assert "passphrase" not in done.stderr
