@@ -103,8 +103,8 @@ def control(sandbox: Sandbox, server: Literal["aws", "hms"], method: str, path: 
     return answer.json()
 
 
-def eventually(look: Callable[[], Any], seconds: float = 20) -> Any:
-    """What `look` gives as soon as it is true."""
+def eventually(look: Callable[[], Any], seconds: float = 60) -> Any:
+    """What `look` gives as soon as it is true; the limit is for what never comes, not for what comes late."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"not within {seconds} s"

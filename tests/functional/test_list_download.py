@@ -149,7 +149,7 @@ def test_serve_is_closed_unless_told_otherwise(
     try:
         url = address(process)
         assert url.startswith("http://127.0.0.1:")
-        with httpx.Client(base_url=url, trust_env=False) as http:
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as http:
             assert http.get(f"/recordings/{id_}/download").status_code == status
             foreign = http.get("/recordings", headers={"Host": "rebound.example"}).status_code
         assert foreign == {(): 403, ("--allow-all",): 400}.get(options, 200)
