@@ -23,6 +23,7 @@ from recordings.erasure.ledger import Ledger
 from recordings.errors import DatabaseDownError
 from recordings.migrate import migrations, run_migrations
 from sandbox.servers import Sandbox
+from tests.functional.clients import eventually
 from tests.functional.databases import rows
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -203,6 +204,12 @@ def test_hostile_ids_are_only_ids(catalog: Catalog) -> None:
         assert catalog.page(room_id=text).entries == ()
 
 
+def end_sessions(admin: str, name: str) -> None:
+    """Come back once nobody is connected to the database `name`, but for autovacuum: only a superuser may end that."""
+    end = "select pg_terminate_backend(pid, 20000) from pg_stat_activity where datname = %s and usename = current_user"
+    eventually(lambda: not rows(admin, end, name))
+
+
 def test_database_that_goes_away_and_comes_back(sandbox: Sandbox, database: str) -> None:
     """The pool outlives it: an error of its own kind meanwhile, and answers again afterwards."""
     name, admin = database.rpartition("/")[2], sandbox.env["DATABASE_URL"]
@@ -210,11 +217,10 @@ def test_database_that_goes_away_and_comes_back(sandbox: Sandbox, database: str)
     async def story() -> None:
         async with AsyncCatalog.open(SecretStr(database), size=2, wait=2) as catalog:
             assert await catalog.upsert([CatalogEntry("a", "s3")]) == Written(added=1)
-            end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
-            rows(admin, end, name)
+            end_sessions(admin, name)
             assert await catalog.find("a") is not None
             rows(admin, f"alter database {name} allow_connections false")
-            rows(admin, end, name)
+            end_sessions(admin, name)
             for _ in range(2):
                 with pytest.raises(DatabaseDownError):
                     await catalog.find("a")
@@ -224,12 +230,24 @@ def test_database_that_goes_away_and_comes_back(sandbox: Sandbox, database: str)
     asyncio.run(story())
 
 
+async def connected(catalog: AsyncCatalog) -> None:
+    """Come back once its pool has a connection, which takes a busy machine longer than a test lets it wait."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            assert await catalog.find("a") is None
+        except DatabaseDownError:
+            assert time.monotonic() < deadline
+        else:
+            return
+
+
 def test_busy_database_makes_callers_queue_and_not_fail(database: str) -> None:
     """Behind one connection that is busy for far longer than the time in which a database must give one."""
 
     async def story() -> None:
         async with AsyncCatalog.open(SecretStr(database), size=1, wait=0.5) as catalog:
-            assert await catalog.find("a") is None
+            await connected(catalog)
             with connect(SecretStr(database)) as other, other.transaction():
                 other.execute(b"lock table public.meeting_recordings in access exclusive mode")
                 asked = [asyncio.create_task(catalog.page()) for _ in range(20)]
@@ -252,7 +270,7 @@ def test_database_that_is_down_is_told_to_all_who_queue_at_once() -> None:
             assert {type(error) for error in found} == {DatabaseDownError}
             return time.monotonic() - began
 
-    assert asyncio.run(story()) < 3
+    assert asyncio.run(story()) < 10, "fifty times as long is 15 s"
 
 
 def test_queue_ends_before_those_who_ask_go_away(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
