@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from sandbox.servers import Sandbox
+from tests.functional.clients import control
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -174,8 +175,10 @@ def test_update_killed_in_the_middle_leaves_nothing_behind(shell: Shell) -> None
     assert [key["AccessKeyId"] for key in keys] == known
 
 
-def test_interrupt_ends_with_its_own_code(shell: Shell) -> None:
+def test_interrupt_ends_with_its_own_code(shell: Shell, sandbox: Sandbox) -> None:
     """SIGINT stops the run after what is under way; the state has it and the next run goes on."""
+    # or all is made before the signal comes
+    control(sandbox, "aws", "POST", "faults", {"match": f"PUT /{shell.name}", "fault": "slow", "delay": 3})
     process = shell.start("up", "--yes", "--skip-preview")
     assert process.stdout is not None
     for line in process.stdout:
