@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from sandbox.servers.postgres_roles import database_url
 from sandbox.servers.settings import SandboxError, Settings, load_settings
 from sandbox.servers.supervisor import PROJECT, SERVERS, is_alive
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
 _LOG_LINES: Final = 20
@@ -83,7 +84,8 @@ class Sandbox:
         pid = self._run().get("pid")
         while self.running:
             if pid is not None:
-                os.kill(pid, signal.SIGTERM)
+                with suppress(ProcessLookupError):  # it has ended since it was looked at
+                    os.kill(pid, signal.SIGTERM)
                 pid = None
             if time.monotonic() > deadline:
                 raise SandboxError(f"the sandbox in {self.dir} did not stop within {_STOP_SECONDS:.0f} s")

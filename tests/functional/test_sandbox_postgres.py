@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,8 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from sandbox.servers import Sandbox
-from sandbox.servers.supervisor import is_alive
+from sandbox.servers import Sandbox, postgres
+from sandbox.servers.order import Order
+from sandbox.servers.supervisor import _bound, is_alive
 from tests.functional.clients import eventually
 from tests.functional.databases import temporary_database
 
@@ -62,6 +64,29 @@ def test_data_is_nobody_elses_and_postgres_is_not_root(sandbox: Sandbox) -> None
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in (sandbox.dir, data, data / "data")] == [0o700] * 3
     assert Path(f"/proc/{postmaster(sandbox)}").stat().st_uid != 0
     assert not (data / "password").exists()
+
+
+def test_port_is_nobody_elses_until_postgres_listens(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making the data takes seconds, in which a port that is only remembered could be given to anybody."""
+    tried: list[int] = []
+
+    def start(server: postgres.Postgres) -> None:
+        with socket.socket() as anybody, pytest.raises(OSError, match="in use"):
+            anybody.bind(("127.0.0.1", server._port))
+        socket.create_server(("127.0.0.1", server._port)).close()
+        tried.append(server._port)
+
+    monkeypatch.setattr(postgres.Postgres, "start", start)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    supervisor, control = socket.socketpair()
+    with supervisor, _bound(0) as held:
+        port = held.getsockname()[1]
+        supervisor.sendall(Order("postgres", tmp_path, held.detach(), sandbox.settings).encode())
+        supervisor.shutdown(socket.SHUT_WR)
+        postgres.main(control.detach())
+    assert tried == [port]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def pids(sandbox: Sandbox) -> list[int]:
 def all_ready(sandbox: Sandbox) -> bool:
     """Whether every server of a sandbox answers."""
     return {server.name for server in sandbox.status() if server.ready} == set(SERVERS)
+
+
+@contextmanager
+def held(*ports: int) -> Iterator[None]:
+    """Nobody else is given these ports meanwhile: sockets hold them, without listening there."""
+    with ExitStack() as stack:
+        for port in ports:
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", port))
+        yield
 
 
 def test_two_sandboxes_share_nothing(sandbox: Sandbox, spare: Sandbox) -> None:
@@ -157,8 +169,9 @@ def test_state_survives_stop_and_start(spare: Sandbox) -> None:
     control(spare, "hms", "POST", "seed", {"assets": [{"count": 12}]})
     before = spare.env
     assert spare.stop()
-    assert not spare.stop()
-    spare.start(watched=os.getpid())
+    with held(*spare.settings.ports.values()):
+        assert not spare.stop()
+        spare.start(watched=os.getpid())
     assert spare.env == before
     assert s3.get_object(Bucket=name, Key="a")["Body"].read() == b"2"
     assert len(s3.list_object_versions(Bucket=name)["Versions"]) == 2
@@ -220,9 +233,9 @@ def test_crashed_server_is_reported(spare: Sandbox) -> None:
 
 def test_port_that_is_taken_meanwhile_is_told(spare: Sandbox) -> None:
     """A shell that still has the old address is not left wondering."""
-    port = spare.settings.ports["hms"]
+    port, *others = (spare.settings.ports[name] for name in sorted(SERVERS, key=lambda name: name != "hms"))
     assert spare.stop()
-    with socket.create_server(("127.0.0.1", port)):
+    with held(*others), socket.create_server(("127.0.0.1", port)):
         told = command("start", "--dir", str(spare.dir))
     assert told.returncode == 0
     assert f"hms: port {port} is taken, it is on {spare.settings.ports['hms']} now" in told.stderr
