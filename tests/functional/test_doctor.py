@@ -95,6 +95,8 @@ def test_everything_that_is_wrong_is_found_at_once(scene: Scene, monkeypatch: py
     monkeypatch.setattr("recordings.reconcile.SETTLING", timedelta(0))
     break_everything(scene)
     before = scene.stand.contents()
+    assets = scene.api.get("/recording-assets").json()["data"]
+    (kept,) = (asset for asset in assets if asset["path"].startswith("s3://100ms-own/"))
     found = scene.found("--origin", "https://other.example")
     expected = {
         ("template", "fault"): "prefix is 'another'",
@@ -104,7 +106,7 @@ def test_everything_that_is_wrong_is_found_at_once(scene: Scene, monkeypatch: py
         ("cors", "fault"): "https://other.example",
         ("guard", "fault"): "could be made public",
         ("failures", "warning"): "not told by 100ms",
-        ("at-100ms", "warning"): f"{datetime.now(UTC) + timedelta(days=15):%Y-%m-%d}",
+        ("at-100ms", "warning"): f"{datetime.fromisoformat(kept['created_at']) + timedelta(days=15):%Y-%m-%d}",
         ("recording-mode", "warning"): "no recording mode",
         ("guard", "warning"): "is lost",
         ("rights", "warning"): "the writer",
@@ -319,7 +321,7 @@ def test_recording_is_watched_from_its_end_to_the_bucket(scene: Scene) -> None:
     """On its way, late, ok, missing and failed with its reason; a heartbeat and a fresh file only when all is well."""
     room = scene.seed("rooms", template_id=scene.template)
     metrics, beat = scene.folder / "recordings.prom", scene.folder / "beat"
-    options = {"asset_delay": 30.0, "webhook": {"url": "http://127.0.0.1:9/"}, "retry_delays": []}
+    options = {"asset_delay": 3600.0, "webhook": {"url": "http://127.0.0.1:9/"}, "retry_delays": []}
     control(scene.sandbox, "hms", "POST", "options", options)
     try:
         record(scene, room, None)
