@@ -73,7 +73,7 @@ def test_recording_is_made_delivered_and_proved(sandbox: Sandbox, stand: Stand, 
 def test_unfinished_recording_is_taken_up_not_repeated(sandbox: Sandbox, stand: Stand, api: httpx.Client) -> None:
     """--no-wait ends with 4 and says when to come back; the next run, with or without --resume, starts nothing."""
     room = room_of(sandbox, stand)
-    control(sandbox, "hms", "POST", "options", {"asset_delay": 2.0})
+    control(sandbox, "hms", "POST", "options", {"asset_delay": 6.0})  # the next run looks while it is not over
     try:
         first = stand.recordings("test-recording", "--room", room, "--keep", "0s", "--no-wait", "--json")
     finally:
