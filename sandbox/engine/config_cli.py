@@ -14,6 +14,7 @@ from sandbox.engine.config import Config, full_key
 from sandbox.engine.config_path import parse_path, put, typed
 from sandbox.engine.errors import EngineError, UsageError
 from sandbox.engine.options import Color, Colored, Cwd, Json, NonInteractive, StackName, State, errors, place
+from sandbox.engine.tables import table
 
 configuration = typer.Typer(help="The stack's configuration.")
 
@@ -34,23 +35,26 @@ def show(
     if context.invoked_subcommand is not None:
         return
     with errors():
-        config = place(cwd, stack, state).open(with_program=False).config()
-        for key, value in () if as_json else config.shown().items():
-            typer.echo(f"{key}  {value}")
+        opened = place(cwd, stack, state).open(with_program=False)
+        config = opened.config()
         if as_json:
             typer.echo(json.dumps({key: _entry(config, key) for key in sorted(config.values)}, indent=2))
+            return
+        own = f"{opened.project.name}:"
+        for line in table([("KEY", "VALUE"), *((key.removeprefix(own), text) for key, text in config.shown().items())]):
+            typer.echo(line)
 
 
-def _entry(config: Config, key: str) -> dict[str, Any]:
-    """As `pulumi config --json` has it: no value for a secret, the object beside the text of one."""
-    if key in config.secret_keys:
-        return {"secret": True}
-    text = config.values[key]
-    entry: dict[str, Any] = {"value": text, "secret": False}
-    if text[:1] in ("{", "["):
-        with suppress(ValueError):
-            entry["objectValue"] = json.loads(text)
-    return entry
+def _entry(config: Config, key: str, *, with_secret: bool = False) -> dict[str, Any]:
+    """One value as `--json` has it: the object beside the text of one, no value for a secret unless it is wanted."""
+    text, secret = config.values[key], key in config.secret_keys
+    entry: dict[str, Any] = {}
+    if with_secret or not secret:
+        entry["value"] = text
+        if text[:1] in ("{", "["):
+            with suppress(ValueError):
+                entry["objectValue"] = json.loads(text)
+    return {**entry, "secret": secret}
 
 
 @configuration.command("set")
@@ -100,6 +104,4 @@ def get_value(
         config = opened.config()
         if full not in config.values:
             raise EngineError(f"configuration key '{key}' not found for stack '{opened.name}'")
-        secret = full in config.secret_keys
-        value = config.values[full]
-        typer.echo(json.dumps({"name": full, "value": value, "secret": secret}) if as_json else value)
+        typer.echo(json.dumps(_entry(config, full, with_secret=True), indent=2) if as_json else config.values[full])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +32,7 @@ from sandbox.engine.options import (
     place,
 )
 from sandbox.engine.stack import Place
+from sandbox.engine.tables import ago, table
 
 stacks = typer.Typer(no_args_is_help=True, help="Stacks and their outputs.")
 states = typer.Typer(no_args_is_help=True, help="What the engine remembers of a stack.")
@@ -59,10 +62,10 @@ def output(
         elif name is not None:
             typer.echo(_plain(chosen))
         else:
-            width = max(map(len, outputs), default=0)
             typer.echo(f"Current stack outputs ({len(outputs)}):")
-            for key, value in outputs.items():
-                typer.echo(f"    {key:<{width}}  {_plain(value)}")
+            rows = [("OUTPUT", "VALUE"), *((key, _plain(outputs[key])) for key in sorted(outputs))]
+            for line in table(rows, "    ") if outputs else ("    No output values currently in this stack",):
+                typer.echo(line)
 
 
 @stacks.command("ls")
@@ -77,15 +80,12 @@ def list_stacks(
     with errors():
         backend = Place.backend_of(cwd, state, os.environ)
         selected = os.environ.get("PULUMI_STACK") or backend.selected()
-        names = backend.stacks()
+        listed = [_listed(backend, name, selected) for name in backend.stacks()]
         if as_json:
-            listed = [
-                {"name": name, "current": name == selected, "resourceCount": _resources(backend, name)}
-                for name in names
-            ]
             typer.echo(json.dumps(listed, indent=2))
-        for name in names if not as_json else ():
-            typer.echo(f"{name}{'*' if name == selected else ''}")
+            return
+        for line in table([("NAME", "LAST UPDATE", "RESOURCE COUNT"), *map(_row, listed)]):
+            typer.echo(line)
 
 
 @stacks.command("init")
@@ -192,10 +192,27 @@ def unprotect(
         typer.echo("All resources unprotected")
 
 
-def _resources(backend: Backend, stack: str) -> int:
-    """How many resources its state has, the stack itself included, as `pulumi` counts them."""
+def _listed(backend: Backend, stack: str, selected: str | None) -> dict[str, Any]:
+    """One stack as `stack ls --json` has it; the stack itself counts as a resource."""
     latest = ((backend.read(stack) or {}).get("checkpoint") or {}).get("latest") or {}
-    return len(latest.get("resources") or [])
+    listed: dict[str, Any] = {"name": stack, "current": stack == selected}
+    if at := _time(latest):
+        listed["lastUpdate"] = f"{at.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return {**listed, "resourceCount": len(latest.get("resources") or [])}
+
+
+def _row(listed: Mapping[str, Any]) -> tuple[str, str, str]:
+    at = listed.get("lastUpdate")
+    since = ago((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()) if at else "n/a"
+    return f"{listed['name']}{'*' if listed['current'] else ''}", since, str(listed["resourceCount"])
+
+
+def _time(latest: Mapping[str, Any]) -> datetime | None:
+    """When the state was written, in UTC, if it says so."""
+    try:
+        return datetime.fromisoformat(latest["manifest"]["time"]).astimezone(UTC)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _plain(value: Any) -> str:

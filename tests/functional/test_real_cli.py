@@ -53,6 +53,11 @@ class Engine:
         )
         return done
 
+    def list_stacks(self) -> str:
+        """`stack ls --json`, which takes no stack."""
+        command = [*self.command, "stack", "ls", "--json", "--cwd", str(self.project)]
+        return subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=True).stdout
+
     def configure(self, **values: Any) -> None:
         """Set keys (`__` stands for `:`) in the stack's configuration file, whatever else the engine keeps there."""
         path = self.project / f"Pulumi.{self.stack}.yaml"
@@ -192,6 +197,64 @@ def test_real_one_ends_with_the_exit_codes_that_the_embedded_one_is_held_to(
     case.prepare(project)
     there = replace(real, stack=case.stack)
     assert there.run(*case.line.split(), check=False).returncode == case.code
+
+
+OUTPUTS = """
+import pulumi
+pulumi.export("number", 1)
+pulumi.export("truth", True)
+pulumi.export("secret", pulumi.Output.secret("hidden"))
+pulumi.export("object", {"list": [1, {"none": None}], "secret": pulumi.Output.secret(2), "text": "ü<&>"})
+pulumi.export("lines", "a\\nb")
+"""
+SHOWN = (
+    "config",
+    "config --json",
+    "config get size",
+    "config get hidden",
+    "config get object",
+    "config get --json hidden",
+    "config get --json object",
+    "stack output",
+    "stack output --json",
+    "stack output --show-secrets",
+    "stack output --json --show-secrets",
+    "stack output secret",
+    "stack output object",
+    "stack output object --json --show-secrets",
+    "stack output lines",
+)
+
+
+def test_both_engines_show_a_stack_in_the_same_words(engine: Make, tmp_path: Path) -> None:
+    """Its configuration and outputs, as text and as JSON, secrets masked or not."""
+    said = []
+    for kind in ("real", "embedded"):
+        project = tmp_path / kind
+        project.mkdir()
+        Case("", 0, {"__main__.py": OUTPUTS}).prepare(project)
+        made = engine(kind, project, kind)
+        if kind == "embedded":
+            made.run("stack", "init")
+        for line in ("size 1", "--secret hidden x", "--path object.list[0] y", "aws:region us-east-1"):
+            made.run("config", "set", *line.split())
+        empty = made.run("stack", "output").stdout
+        made.run("up", "--yes", "--skip-preview")
+        said.append({"": empty, **{line: made.run(*line.split()).stdout for line in SHOWN}})
+    assert {line: text for line, text in said[1].items() if text != said[0][line]} == {}
+
+
+def test_both_engines_list_stacks_alike(engine: Make, tmp_path: Path) -> None:
+    """Those of both, when each was changed, and how many resources each has."""
+    project = tmp_path / "project"
+    project.mkdir()
+    Case("", 0).prepare(project)
+    engines = [engine(kind, project, kind) for kind in ("real", "embedded")]
+    for each in engines:
+        each.run("config", "set", "size", "1")
+        each.run("up", "--yes", "--skip-preview")
+    listed = [json.loads(each.list_stacks()) for each in engines]
+    assert [{**stack, "current": None} for stack in listed[0]] == [{**stack, "current": None} for stack in listed[1]]
 
 
 def _assert_same_plan(engines: list[Engine], step: int) -> None:
