@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 import typer.main
+from hypothesis.internal.constants_ast import Constants
 
 from sandbox.servers import Sandbox
 from sandbox.servers.aws.environment import CLIENT_FILE
@@ -16,6 +17,11 @@ from sandbox.servers.aws.environment import CLIENT_FILE
 # A boto3 session remembers the profile that was named when it was made, and looks for it when it is used: whatever a
 # test sets meanwhile, these files have it, and nothing of the machine's own configuration gets into a test.
 os.environ.pop("AWS_PROFILE", None)
+# Nor does a wide, narrow or coloured terminal, or that of a CI, change what a command says to a test.
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)
+for _name in [name for name in os.environ if name == "CI" or name.startswith("GITHUB_")]:
+    del os.environ[_name]
 os.environ["BOTO_DISABLE_CRT"] = "true"  # with it botocore signs as well, but writes parameters in another order
 os.environ.update(AWS_CONFIG_FILE=str(CLIENT_FILE), AWS_SHARED_CREDENTIALS_FILE=str(CLIENT_FILE))
 
@@ -23,7 +29,17 @@ os.environ.update(AWS_CONFIG_FILE=str(CLIENT_FILE), AWS_SHARED_CREDENTIALS_FILE=
 # time, so that what makes it fail is a change; the search for new ones is asked for.
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=300, print_blob=True)
-hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "suite"))
+EXAMPLES = os.environ.get("EXAMPLES", "suite")
+hypothesis.settings.load_profile(EXAMPLES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_examples() -> Iterator[None]:
+    """Hypothesis tries constants of modules too, of those that the tests before have happened to import."""
+    with pytest.MonkeyPatch.context() as patch:
+        if EXAMPLES == "suite":
+            patch.setattr("hypothesis.internal.conjecture.providers._get_local_constants", Constants)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

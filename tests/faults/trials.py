@@ -1,6 +1,7 @@
 """How often a fault is tried, and with which chance: each trial has a seed of its own that its failure names.
 
-`make faults` tries each as often as the list says; any other run of pytest a tenth of that. FAULTS_SEED repeats a run.
+`make faults` tries each as often as the list says, with another chance each time; FAULTS_SEED repeats a run. Any other
+run of pytest tries a tenth of that with one and the same, so that what makes it fail is a change.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Final
 
 FULL: Final = os.environ.get("FAULTS") == "all"
 """Whether every trial is asked for."""
-SEED: Final = os.environ.get("FAULTS_SEED") or os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(random.randrange(10**9))
+_CHANCE: Final = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(random.randrange(10**9))
+SEED: Final = os.environ.get("FAULTS_SEED") or (_CHANCE if FULL else "suite")
 """The same in all workers of a run."""
 NAME: Final = "fault"
 """Under which a trial's count is kept in the report of its test."""
