@@ -96,7 +96,7 @@ def shell(sandbox: Sandbox, python: Sequence[str], tmp_path: Path) -> Iterator[S
 
 def test_stack_from_nothing_to_nothing(shell: Shell) -> None:
     """Deploy, look, drift, refresh, restore, destroy, remove: output and exit code of each."""
-    assert "--yes" in shell.run("up", ends=1)
+    assert "--yes" in shell.run("up", ends=2)
     done = shell.run("up", "--yes")
     assert "+ 4 to create" in done
     assert "+ 4 created" in done
