@@ -23,7 +23,7 @@ from sandbox.servers.settings import SandboxError, Settings, load_settings
 from sandbox.servers.supervisor import PROJECT, SERVERS, is_alive
 
 _START_SECONDS: Final = 90.0
-_STOP_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.02
 _LOG_LINES: Final = 20
 
