@@ -20,7 +20,7 @@ os.environ.pop("AWS_PROFILE", None)
 # Nor does a wide, narrow or coloured terminal, or that of a CI, change what a command says to a test.
 for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(_name, None)
-for _name in [name for name in os.environ if name == "CI" or name.startswith("GITHUB_")]:
+for _name in [name for name in os.environ if name.startswith("GITHUB_")]:
     del os.environ[_name]
 os.environ["BOTO_DISABLE_CRT"] = "true"  # with it botocore signs as well, but writes parameters in another order
 os.environ.update(AWS_CONFIG_FILE=str(CLIENT_FILE), AWS_SHARED_CREDENTIALS_FILE=str(CLIENT_FILE))
