@@ -23,10 +23,12 @@ class Config:
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_keys: frozenset[str] = frozenset()
+    masked: Mapping[str, str] = field(default_factory=dict)
 
     def shown(self) -> dict[str, str]:
-        """The values with secrets masked."""
-        return {key: "[secret]" if key in self.secret_keys else self.values[key] for key in sorted(self.values)}
+        """The values with secrets masked, of an object its secret parts alone."""
+        plain = {key: "[secret]" if key in self.secret_keys else text for key, text in self.values.items()}
+        return dict(sorted({**plain, **self.masked}.items()))
 
     def of_package(self, package: str) -> Properties:
         """The configuration of one provider, keys without their namespace, secrets marked."""
@@ -53,16 +55,18 @@ def full_key(project: Project, key: str) -> str:
 def load(project: Project, stack: str, file: StackFile, decrypt: Callable[[str], str]) -> Config:
     """Merge and check the configuration. Raises UsageError naming each missing or mistyped key."""
     values: dict[str, str] = {}
+    masked: dict[str, str] = {}
     secrets: set[str] = set()
     for raw_key, raw in file.config.items():
         key = full_key(project, raw_key)
         values[key], secret = _open(raw, decrypt)
         if secret:
             secrets.add(key)
+            masked[key], _ = _open(raw, lambda _: "[secret]")
     _apply_schema(project, stack, values, secrets)
     if values.get("pulumi:disable-default-providers"):
         raise UnsupportedError("pulumi:disable-default-providers is not supported by this engine")
-    return Config(values, frozenset(secrets))
+    return Config(values, frozenset(secrets), masked)
 
 
 def _open(raw: Any, decrypt: Callable[[str], str]) -> tuple[str, bool]:

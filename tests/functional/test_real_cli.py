@@ -236,7 +236,13 @@ def test_both_engines_show_a_stack_in_the_same_words(engine: Make, tmp_path: Pat
         made = engine(kind, project, kind)
         if kind == "embedded":
             made.run("stack", "init")
-        for line in ("size 1", "--secret hidden x", "--path object.list[0] y", "aws:region us-east-1"):
+        for line in (
+            "size 1",
+            "--secret hidden x",
+            "--path object.list[0] y",
+            "--path --secret object.s z",
+            "aws:region us-east-1",
+        ):
             made.run("config", "set", *line.split())
         empty = made.run("stack", "output").stdout
         made.run("up", "--yes", "--skip-preview")

@@ -140,7 +140,7 @@ def test_values_reach_the_program_as_text(tmp_path: Path) -> None:
         "golden:bare": "x",
     }
     assert config.secret_keys == {"golden:secret", "golden:deep"}
-    assert config.shown()["golden:deep"] == "[secret]"
+    assert (config.shown()["golden:deep"], config.shown()["golden:secret"]) == ('{"inner":["[secret]"]}', "[secret]")
     assert config.of_package("aws") == {"region": "us-east-1"}
     assert "opened" not in repr(config)
 
