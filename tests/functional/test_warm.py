@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -95,3 +97,15 @@ def test_command_that_ends_while_its_client_does_is_nobody_elses_end(python: Seq
             os.kill(server, signal.SIGCONT)
     done = subprocess.run([*python, "-c", "print('served')"], capture_output=True, text=True)
     assert done.stdout == "served\n"
+
+
+def test_client_killed_over_its_order_leaves_no_file_open(python: Sequence[str]) -> None:
+    """Who reads what it would have printed comes to an end."""
+    reader, writer = os.pipe()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(python[-1])
+        socket.send_fds(client, [(100).to_bytes(4, "big")], [writer] * 3)
+    os.close(writer)
+    with open(reader, "rb") as printed:
+        eventually(lambda: select.select([printed], [], [], 0)[0])
+        assert printed.read() == b""

@@ -83,8 +83,13 @@ class Order:
     def received(cls, client: socket.socket) -> Order:
         """What `warm_client` sends. Raises ValueError if it was killed over it."""
         size, files, _, _ = socket.recv_fds(client, 4, 3)
-        with client.makefile("rb") as rest:
-            return cls(**json.loads(rest.read(int.from_bytes(size, "big"))), files=files)
+        try:
+            with client.makefile("rb") as rest:
+                return cls(**json.loads(rest.read(int.from_bytes(size, "big"))), files=files)
+        except ValueError:
+            for file in files:
+                os.close(file)  # or whoever reads from its other end would wait for ever
+            raise
 
     def carry_out(self) -> NoReturn:
         """Become `python ARGV`, and end as it does."""
