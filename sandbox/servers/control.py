@@ -81,12 +81,13 @@ class Sandbox:
         if not self.running:
             return False
         deadline = time.monotonic() + _STOP_SECONDS
-        pid = self._run().get("pid")
+        is_told = False
         while self.running:
+            pid = None if is_told else self._run().get("pid")  # that of one which is just starting comes later
             if pid is not None:
                 with suppress(ProcessLookupError):  # it has ended since it was looked at
                     os.kill(pid, signal.SIGTERM)
-                pid = None
+                is_told = True
             if time.monotonic() > deadline:
                 raise SandboxError(f"the sandbox in {self.dir} did not stop within {_STOP_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)

@@ -67,6 +67,18 @@ def held(*ports: int) -> Iterator[None]:
         yield
 
 
+def test_stop_comes_before_it_is_up(tmp_path: Path) -> None:
+    """It is heard once there is somebody to hear it; who still waits for the start is told."""
+    sandbox = Sandbox(tmp_path / "new")
+    program = [sys.executable, "-m", "sandbox", "start", "--dir", str(sandbox.dir)]
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as starting:
+        eventually(lambda: sandbox.running)
+        assert sandbox.stop()
+        _, errors = starting.communicate(timeout=60)
+    assert (starting.returncode in (0, 3), "Traceback" in errors) == (True, False), errors
+    assert not sandbox.running
+
+
 def test_two_sandboxes_share_nothing(sandbox: Sandbox, spare: Sandbox) -> None:
     """Own ports, own authority, own keys, own region."""
     assert sandbox.env["AWS_ENDPOINT_URL"] != spare.env["AWS_ENDPOINT_URL"]
