@@ -179,13 +179,20 @@ class Supervisor:
 
 
 def _acquire(lock: IO[str]) -> None:
-    """Take the folder, or raise AlreadyRunningError. Tried for a moment, for `status` takes the lock to look at it."""
-    for _ in range(_LOCK_TRIES):
+    """Take the folder, or raise AlreadyRunningError.
+
+    Who only looks whether it is taken (`status`) shares the lock for a moment, however long a busy machine makes that.
+    """
+    while True:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunningError(lock.name) from None
+        fcntl.flock(lock, fcntl.LOCK_UN)
         time.sleep(_LOCK_SECONDS)
-    raise AlreadyRunningError(lock.name)
 
 
 def is_alive(pid: int) -> bool:
