@@ -155,7 +155,7 @@ def test_serve_is_closed_unless_told_otherwise(
         assert foreign == {(): 403, ("--allow-all",): 400}.get(options, 200)
     finally:
         process.send_signal(2)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
     assert "X-Amz" not in errors
 

@@ -47,7 +47,7 @@ def start(env: dict[str, str], folder: Path, executable: Path = EXECUTABLE) -> s
 def end(plugin: subprocess.Popen[str]) -> None:
     """End it as a CLI does, and read what is left of its pipes."""
     plugin.kill()
-    plugin.communicate(timeout=10)
+    plugin.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def plugin(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     process = start(sandbox.env, folder)
     assert process.stdout is not None
     port = process.stdout.readline().strip()
-    assert port.isdigit(), process.communicate(timeout=10)[1]
+    assert port.isdigit(), process.communicate(timeout=60)[1]
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = Stub(channel)
         args = wire.struct({"region": "us-east-1", "version": "7.51.1"})
@@ -224,12 +224,12 @@ def test_executable_ends_with_its_parent(sandbox: Sandbox, tmp_path: Path) -> No
     read, write = os.pipe()
     # The plugin inherits this pipe and nobody else keeps it: its end is the end of the file.
     parent = subprocess.run(
-        [sys.executable, "-c", script], env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=write, timeout=30
+        [sys.executable, "-c", script], env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=write, timeout=120
     )
     os.close(write)
     assert parent.returncode == -9
     with os.fdopen(read) as stderr:
-        ended = bool(select.select([stderr], [], [], 20)[0])
+        ended = bool(select.select([stderr], [], [], 60)[0])
         if not ended:
             os.kill(int(parent.stdout), signal.SIGKILL)
         assert ended, "the plugin still ran"
@@ -243,7 +243,7 @@ def test_unknown_package_is_refused_at_the_start(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 1
     assert "'azure'; legal: " in done.stderr

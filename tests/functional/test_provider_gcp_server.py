@@ -35,7 +35,7 @@ def plugin(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     process = start(sandbox.env, tmp_path_factory.mktemp("project"), EXECUTABLE)
     assert process.stdout is not None
     port = process.stdout.readline().strip()
-    assert port.isdigit(), process.communicate(timeout=10)[1]
+    assert port.isdigit(), process.communicate(timeout=60)[1]
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = Stub(channel)
         args = wire.struct({"region": "europe-west1", "version": "9.37.1"})

@@ -42,7 +42,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     """Run `python -m sandbox`."""
     program = [sys.executable, "-m", "sandbox", *arguments]
     env = {**os.environ, **environment}
-    return subprocess.run(program, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(program, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
 def pids(sandbox: Sandbox) -> list[int]:

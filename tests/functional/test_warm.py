@@ -46,7 +46,7 @@ def test_command_is_given_and_gives_the_same(python: Sequence[str], tmp_path: Pa
             input="ü",
             capture_output=True,
             encoding="utf-8",
-            timeout=30,
+            timeout=120,
         )
         for way in ([sys.executable], python)
     ]
