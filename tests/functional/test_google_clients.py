@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.servers import Sandbox
 from tests.functional.google_lab import Lab
+from tests.functional.test_sandbox_servers import held
 
 PROGRAM = """
 import os
@@ -91,7 +92,7 @@ def test_state_survives_a_stop_and_start(tmp_path: Path) -> None:
         tag = s3.upload_part(Bucket=bucket, Key="p/parts", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
         before = (lab.url, lab.project, lab.operator.get(f"/storage/v1/b/{bucket}").json())
         lab.close()
-    with sandbox:
+    with held(*sandbox.settings.ports.values()), sandbox:
         lab = Lab(sandbox)
         assert before == (lab.url, lab.project, lab.operator.get(f"/storage/v1/b/{bucket}").json())
         s3 = lab.s3(key)
