@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from recordings.cli.text import escape, named, visible
+from recordings.cli.text import named, visible
 from recordings.errors import ConfigurationError, NotDueError, RecordingsError, RemoteError, UsageError
 from recordings.outages import told_to
 from recordings.outputs import StackOutputs
@@ -57,7 +57,7 @@ class Frame:
     def tell(self, line: str, *, style: str | None = None) -> None:
         """Print one plain line of the story; colour shows only on a terminal."""
         if self.story.is_terminal:
-            self.story.print(escape(line), style=style)
+            self.story.print(visible(line), style=style, markup=False)
         else:  # the same, without what composing it for a terminal takes
             self.story.file.write(f"{visible(line)}\n")
 
@@ -174,7 +174,7 @@ def run(action: Callable[[], None], *, as_json: bool = False) -> None:
 def _tell_error(error: RecordingsError, *, as_json: bool) -> None:
     label = "not due yet" if isinstance(error, NotDueError) else "error"
     message = "\n".join([str(error), *getattr(error, "__notes__", ())])
-    _console(sys.stderr).print(f"{label}: {escape(message)}", style="yellow" if label != "error" else "red")
+    Frame().tell(f"{label}: {message}", style="yellow" if label != "error" else "red")
     if as_json:
         body: dict[str, Any] = {"type": type(error).__name__, "message": message}
         if isinstance(error, NotDueError):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
@@ -58,6 +58,7 @@ def test_story_has_nothing_to_obey(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in capsys.readouterr().err
 
 
+@example("ends in \\")
 @given(st.text(st.characters(exclude_characters="\t")))
 def test_story_is_the_same_without_a_terminal(text: str) -> None:
     """Line for line, whether a terminal composes it or a file only takes it; nothing turns into a picture."""
