@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-_DISCONNECT: Final = (
-    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and usename = current_user"
+END_SESSIONS: Final = (
+    "select pg_terminate_backend(pid, 20000) from pg_stat_activity where datname = %s and usename = current_user"
 )
+"""Ends this user's sessions in a database, each within 20,000 ms; only a superuser may end those of autovacuum."""
 
 
 @contextmanager
@@ -29,5 +30,5 @@ def temporary_database(url: str, prefix: str) -> Iterator[str]:
         try:
             yield urlsplit(url)._replace(path=f"/{name}").geturl()
         finally:
-            connection.execute(_DISCONNECT, [name])
+            connection.execute(END_SESSIONS, [name])
             connection.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))

@@ -6,12 +6,10 @@ Owns the order of a run and its tally. A dry run and a real one share one list o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from recordings.backfill.mover import Mover, Outcome, Result
@@ -80,27 +78,12 @@ def steps(moves: Sequence[Move], home: Home, run: Callable[[Move], None], verb: 
 def move_all(mover: Mover, moves: Sequence[Move], ended: Callable[[Outcome], None]) -> Tally:
     """Move them, and be told of each that has ended. Raises KeyboardInterrupt as soon as the user asks for it."""
     tally, begun = Tally(), time.monotonic()
-    for future in _in_time([mover.submit(move) for move in moves]):
+    for future in as_completed([mover.submit(move) for move in moves]):
         outcome = future.result()
         tally.outcomes.append(outcome)
         ended(outcome)
     tally.seconds = time.monotonic() - begun
     return tally
-
-
-def _in_time(futures: Sequence[Future[Outcome]]) -> Iterator[Future[Outcome]]:
-    """As they end; waits in slices, so that Ctrl-C is heard."""
-    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
-    for future in futures:
-        future.add_done_callback(ended.put)
-    for _ in futures:
-        yield _next(ended)
-
-
-def _next(ended: SimpleQueue[Future[Outcome]]) -> Future[Outcome]:
-    while True:
-        with suppress(Empty):
-            return ended.get(timeout=0.5)
 
 
 def by_day(moves: Sequence[Move], today: date) -> list[Day]:

@@ -167,7 +167,7 @@ def run(action: Callable[[], None], *, as_json: bool = False) -> None:
         _tell_error(error, as_json=as_json)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
-        _console(sys.stderr).print("stopped by Ctrl-C")
+        Frame().tell("stopped by Ctrl-C")
         raise SystemExit(130) from None
 
 

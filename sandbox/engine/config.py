@@ -8,7 +8,7 @@ https://www.pulumi.com/docs/iac/concepts/projects/project-file/#stack-settings-f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,16 +19,20 @@ from sandbox.values import Properties, Secret
 
 @dataclass(frozen=True)
 class Config:
-    """Every value under its full key (`namespace:name`), as text; `secret_keys` are those that must not be shown."""
+    """Every value under its full key (`namespace:name`), as text."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secret_keys: frozenset[str] = frozenset()
     masked: Mapping[str, str] = field(default_factory=dict)
+    """Those of `secret_keys` as they may be shown: of an object its secret parts alone are masked."""
+
+    @property
+    def secret_keys(self) -> frozenset[str]:
+        """The keys whose values are secret, or hold a secret."""
+        return frozenset(self.masked)
 
     def shown(self) -> dict[str, str]:
-        """The values with secrets masked, of an object its secret parts alone."""
-        plain = {key: "[secret]" if key in self.secret_keys else text for key, text in self.values.items()}
-        return dict(sorted({**plain, **self.masked}.items()))
+        """The values with secrets masked."""
+        return dict(sorted({**self.values, **self.masked}.items()))
 
     def of_package(self, package: str) -> Properties:
         """The configuration of one provider, keys without their namespace, secrets marked."""
@@ -56,17 +60,15 @@ def load(project: Project, stack: str, file: StackFile, decrypt: Callable[[str],
     """Merge and check the configuration. Raises UsageError naming each missing or mistyped key."""
     values: dict[str, str] = {}
     masked: dict[str, str] = {}
-    secrets: set[str] = set()
     for raw_key, raw in file.config.items():
         key = full_key(project, raw_key)
         values[key], secret = _open(raw, decrypt)
         if secret:
-            secrets.add(key)
             masked[key], _ = _open(raw, lambda _: "[secret]")
-    _apply_schema(project, stack, values, secrets)
+    _apply_schema(project, stack, values, masked)
     if values.get("pulumi:disable-default-providers"):
         raise UnsupportedError("pulumi:disable-default-providers is not supported by this engine")
-    return Config(values, frozenset(secrets), masked)
+    return Config(values, masked)
 
 
 def _open(raw: Any, decrypt: Callable[[str], str]) -> tuple[str, bool]:
@@ -96,7 +98,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), default=str)
 
 
-def _apply_schema(project: Project, stack: str, values: dict[str, str], secrets: set[str]) -> None:
+def _apply_schema(project: Project, stack: str, values: dict[str, str], secrets: Container[str]) -> None:
     missing, wrong = [], []
     for name, raw in sorted(project.schema.items()):
         key = full_key(project, name)

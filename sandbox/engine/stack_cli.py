@@ -37,8 +37,6 @@ from sandbox.engine.tables import ago, table
 stacks = typer.Typer(no_args_is_help=True, help="Stacks and their outputs.")
 states = typer.Typer(no_args_is_help=True, help="What the engine remembers of a stack.")
 
-Name = Annotated[str, typer.Argument(help="The stack.")]
-
 
 @stacks.command("output")
 def output(
@@ -114,7 +112,7 @@ def init(
 
 @stacks.command("select")
 def select(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="The stack.")],
     cwd: Cwd = Path(),
     state: State = None,
     non_interactive: NonInteractive = False,

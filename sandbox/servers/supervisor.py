@@ -39,7 +39,6 @@ _LISTENS_ITSELF: Final = frozenset({"postgres"})
 PROJECT: Final = Path(__file__).resolve().parents[2]
 _STOP_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.25
-_LOCK_TRIES: Final = 100
 _LOCK_SECONDS: Final = 0.01
 
 

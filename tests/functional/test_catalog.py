@@ -22,6 +22,7 @@ from recordings.database import connect
 from recordings.erasure.ledger import Ledger
 from recordings.errors import DatabaseDownError
 from recordings.migrate import migrations, run_migrations
+from sandbox.databases import END_SESSIONS
 from sandbox.servers import Sandbox
 from tests.functional.clients import eventually
 from tests.functional.databases import rows
@@ -205,9 +206,8 @@ def test_hostile_ids_are_only_ids(catalog: Catalog) -> None:
 
 
 def end_sessions(admin: str, name: str) -> None:
-    """Come back once nobody is connected to the database `name`, but for autovacuum: only a superuser may end that."""
-    end = "select pg_terminate_backend(pid, 20000) from pg_stat_activity where datname = %s and usename = current_user"
-    eventually(lambda: not rows(admin, end, name))
+    """Come back once nobody but autovacuum is connected to the database `name`."""
+    eventually(lambda: not rows(admin, END_SESSIONS, name))
 
 
 def test_database_that_goes_away_and_comes_back(sandbox: Sandbox, database: str) -> None:

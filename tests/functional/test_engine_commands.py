@@ -198,7 +198,7 @@ def test_interrupt_ends_with_its_own_code(shell: Shell, sandbox: Sandbox) -> Non
 
 
 def test_refused_before_anything_runs(shell: Shell) -> None:
-    """An endpoint elsewhere, a wrong passphrase, a project that is none: exit code 2, no traceback."""
+    """An endpoint elsewhere, a wrong passphrase, a project that is none: exit code 1, no traceback."""
     for change in ({"AWS_ENDPOINT_URL": "https://s3.amazonaws.com"}, {"PULUMI_BACKEND_URL": "s3://bucket"}):
         other = Shell(shell.folder, {**shell.env, **change}, shell.name, shell.python)
         assert "error: " in other.run("up", "--yes", ends=1)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.databases import END_SESSIONS
 from sandbox.servers import Sandbox
 from tests.functional.clients import browser, control, eventually, hms
 from tests.functional.databases import rows
@@ -17,8 +18,6 @@ from tests.functional.test_sandbox_hms import make_room, record
 from tests.functional.web_server import SECRET, WebStand, serving, web_stand
 
 TRIES = 3
-END = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and usename = current_user"
-"""Not of autovacuum's sessions, which only a superuser may end."""
 
 
 @dataclass
@@ -75,7 +74,7 @@ def test_event_that_was_missed_is_made_up_for(sandbox: Sandbox, place: WebStand)
         webhook = {"url": f"{address}/webhooks/100ms", "headers": {"X-Webhook-Secret": SECRET}}
         control(sandbox, "hms", "POST", "options", {"webhook": webhook, "retry_delays": [0.05] * (TRIES - 1)})
         rows(admin, f"alter database {name} allow_connections false")
-        rows(admin, END, name)
+        rows(admin, END_SESSIONS, name)
         try:
             asset = record(api, room)["recording_assets"][0]["id"]
             eventually(lambda: len(told.answers) == TRIES)

@@ -58,6 +58,14 @@ def test_every_command_takes_the_options_of_a_ci_job() -> None:
         assert {"--non-interactive", "--color", "--cwd"} <= options, name
 
 
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A project in `folder`, and the environment in which commands find its state."""
+    bench = Bench(folder)
+    for name, value in {**bench.environ, "PULUMI_BACKEND_URL": (folder / "state").as_uri()}.items():
+        monkeypatch.setenv(name, value)
+    return bench
+
+
 @pytest.mark.parametrize("option", ["--target", "--replace", "--parallel", "--policy-pack"])
 def test_option_that_this_engine_has_not_is_refused_by_name(option: str) -> None:
     """Rather than ignored."""
@@ -69,9 +77,7 @@ def test_option_that_this_engine_has_not_is_refused_by_name(option: str) -> None
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_exit_code_is_that_of_pulumi(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that tells a stack that is not there from a refusal need not know which engine runs."""
-    bench = Bench(tmp_path)
-    for name, value in {**bench.environ, "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri()}.items():
-        monkeypatch.setenv(name, value)
+    here(tmp_path, monkeypatch)
 
     def run(line: str, stack: str) -> int:
         return CliRunner().invoke(app, [*line.split(), "--stack", stack, "--cwd", str(tmp_path)]).exit_code
@@ -85,9 +91,7 @@ def test_exit_code_is_that_of_pulumi(case: Case, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("command", ["refresh", "destroy"])
 def test_misspelt_stack_is_not_done_with(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `pulumi` has it: 6, and no stack of that name comes to be."""
-    bench = Bench(tmp_path)
-    for name, value in {**bench.environ, "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri()}.items():
-        monkeypatch.setenv(name, value)
+    bench = here(tmp_path, monkeypatch)
     done = CliRunner().invoke(app, [command, "--yes", "--stack", "prdo", "--cwd", str(tmp_path)])
     assert done.exit_code == 6
     assert "no stack named 'prdo'" in done.output
